@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+VENV := .venv
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help setup repro test lint format ui clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready  ## create .venv from requirements.lock
+
+# uv installs the lock in seconds; pip does the same, slower, where uv cannot be had.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	@if command -v uv >/dev/null || pip install --quiet uv; then \
+	  uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps -e .; \
+	else \
+	  pip install --require-hashes -r requirements.lock && \
+	  pip install --no-build-isolation --no-deps -e .; \
+	fi
+	@touch $@
+
+requirements.lock: pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o $@
+
+repro: setup  ## run the whole pipeline, or what has changed of it
+	@captcha-tagger check
+	dvc repro
+
+test: setup  ## run the fast tests
+	pytest
+
+lint: setup  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: setup  ## rewrite the code in the house style
+	ruff check --fix .
+	ruff format .
+
+ui: setup  ## open the MLflow UI on 127.0.0.1:5000
+	captcha-tagger ui
+
+clean:  ## remove the environment and every ignored output, keeping the MLflow store and the DVC cache
+	rm -rf $(VENV) .state .pytest_cache .mypy_cache .ruff_cache
+	find data -mindepth 1 ! -name .gitkeep -delete

@@ -1,0 +1,1 @@
+"""Which characters does a captcha image contain? Multi-label transfer learning."""

@@ -1,0 +1,25 @@
+"""What every stage script shares: paths in, one clear line when something is wrong."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from captcha_tagger.errors import InputError
+
+
+def run(main: Callable[..., None]) -> NoReturn:
+    """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine.
+
+    A full disk or a read-only folder (OSError) is one line too; a bug keeps its traceback.
+    """
+    name = Path(sys.argv[0]).stem
+    try:
+        main(*map(Path, sys.argv[1:]))
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
