@@ -1,0 +1,31 @@
+"""Split the rows of the manifest into a training and a validation part.
+
+python stages/split.py data/ingest data/split
+"""
+
+from pathlib import Path
+
+from captcha_tagger import stage
+from captcha_tagger.files import atomic_folder, read_json, write_json, write_table
+from captcha_tagger.labels import encode_texts
+from captcha_tagger.manifest import read_manifest
+from captcha_tagger.params import load_params
+from captcha_tagger.splitting import group_rows, split_rows, tabulate_parts
+
+
+def main(data: Path, out: Path) -> None:
+    params = load_params().split
+    rows = read_manifest(data / "manifest.jsonl")
+    vocabulary = read_json(data / "vocabulary.json")
+    targets = encode_texts([row.text for row in rows], vocabulary)
+    groups = group_rows([row.text for row in rows], [row.pixels for row in rows])
+    parts = split_rows(targets, groups, params)
+    with atomic_folder(out) as folder:
+        content = {"train": parts.train.tolist(), "validation": parts.validation.tolist()}
+        write_json(folder / "parts.json", content)
+        columns, table = tabulate_parts(targets, parts, vocabulary)
+        write_table(folder / "parts.csv", columns, table)
+
+
+if __name__ == "__main__":
+    stage.run(main)
