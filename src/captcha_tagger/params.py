@@ -76,6 +76,8 @@ class Split(Section):
 class Backbone(Section):
     source: Literal["synthetic", "imagenet", "random", "file"]
     architecture: str
+    output_stride: Literal[8, 16, 32]
+    dropped_stages: Annotated[int, Field(ge=0, le=2)]
     file: str | None
     seed: Seed
 
@@ -93,7 +95,6 @@ class TrainHead(Section):
     learning_rate: Rate
     weight_decay: Decay
     augment: bool
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     seed: Seed
 
 
@@ -103,7 +104,6 @@ class FineTune(Section):
     learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
     weight_decay: Decay
     augment: bool
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
     threshold: Literal["auto"] | Prob
     seed: Seed
 
@@ -123,6 +123,7 @@ class Compute(Section):
     threads: Literal["auto"] | Count
     precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
+    save_every_seconds: Annotated[float, Field(ge=0)]
 
 
 class Params(Section):

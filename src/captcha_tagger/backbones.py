@@ -1,0 +1,129 @@
+"""Convolutional feature extractors: a compact one for CPUs, and torchvision's by name.
+
+Each is an nn.Sequential of stages, first layers first; a stage is one layer group of the
+discriminative learning rates.
+"""
+
+import difflib
+from collections import OrderedDict
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision import models
+
+from captcha_tagger.card import Architecture
+from captcha_tagger.errors import InputError
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with BatchNorm around an identity path.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition" (2015).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *convolve(channels, channels), *convolve(channels, channels)[:-1]
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(features + self.layers(features))
+
+
+def convolve(inputs: int, outputs: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def compact(channels: int) -> nn.Sequential:
+    """A residual network of stride 8 for small images on CPUs: 50x200 -> 128 channels of 7x25."""
+    return nn.Sequential(
+        OrderedDict(
+            stem=convolve(channels, 32, stride=2, size=5),
+            stage1=nn.Sequential(Residual(32)),
+            stage2=nn.Sequential(convolve(32, 64, stride=2), Residual(64)),
+            stage3=nn.Sequential(convolve(64, 128, stride=2), Residual(128)),
+        )
+    )
+
+
+def build_backbone(architecture: Architecture, channels: int) -> nn.Sequential:
+    """A randomly initialised backbone for images of 1 or 3 channels."""
+    if architecture.name == "compact":
+        return compact(channels)
+    backbone = strip(build_classifier(architecture.name), architecture)
+    if channels != 3:
+        _replace_first_convolution(backbone, channels)
+    return backbone
+
+
+def build_classifier(name: str) -> nn.Module:
+    """torchvision's classifier by its name; InputError lists near names for an unknown one."""
+    known = models.list_models(module=models)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=4) or ["resnet18", "mobilenet_v3_small"]
+        raise InputError(
+            f"backbone.architecture: unknown {name!r}; choose compact or a torchvision classifier "
+            f"such as {', '.join(near)}"
+        )
+    classifier: nn.Module = models.get_model(name, weights=None)
+    return classifier
+
+
+def strip(classifier: nn.Module, architecture: Architecture) -> nn.Sequential:
+    """Cut off the classifier's head and refit what is left to small images."""
+    if isinstance(classifier, models.ResNet):
+        return _resnet_stages(classifier, architecture)
+    if isinstance(getattr(classifier, "features", None), nn.Sequential):
+        return nn.Sequential(*classifier.features.children())  # type: ignore[union-attr]
+    raise InputError(
+        f"backbone.architecture: {architecture.name!r} has no convolutional stages to build on; "
+        "choose compact, a ResNet, or one with `features` such as mobilenet_v3_small"
+    )
+
+
+def first_convolution(backbone: nn.Module) -> tuple[str, nn.Conv2d]:
+    """The layer that sees the image, and its name in the state dict."""
+    return next(
+        (name, module) for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d)
+    )
+
+
+def _resnet_stages(resnet: models.ResNet, architecture: Architecture) -> nn.Sequential:
+    stages: OrderedDict[str, nn.Module] = OrderedDict(
+        stem=nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool),
+        layer1=resnet.layer1,
+        layer2=resnet.layer2,
+        layer3=resnet.layer3,
+        layer4=resnet.layer4,
+    )
+    for name, stride in {"layer3": 16, "layer4": 32}.items():
+        if stride > architecture.output_stride:
+            _remove_stride(stages[name])
+    for _ in range(architecture.dropped_stages):
+        stages.popitem()
+    return nn.Sequential(stages)
+
+
+def _remove_stride(stage: nn.Module) -> None:
+    for module in stage.modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)
+
+
+def _replace_first_convolution(backbone: nn.Module, channels: int) -> None:
+    name, old = first_convolution(backbone)
+    new = nn.Conv2d(
+        channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        old.stride,  # type: ignore[arg-type]
+        old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    backbone.set_submodule(name, new)

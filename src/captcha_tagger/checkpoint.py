@@ -1,0 +1,45 @@
+"""Model folders: weights.safetensors and model.json, all that inference needs, no pickled code."""
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from captcha_tagger.card import ModelCard
+from captcha_tagger.errors import InputError
+from captcha_tagger.files import atomic_folder, read_json, write_json
+from captcha_tagger.model import Tagger
+
+WEIGHTS = "weights.safetensors"
+CARD = "model.json"
+
+
+def save_model(model: Tagger, folder: Path) -> None:
+    with atomic_folder(folder) as beside:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model)}
+        save_file(weights, beside / WEIGHTS)
+        write_json(beside / CARD, model.card.model_dump())
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
+    """Rebuild the Tagger of a model folder, in eval mode; InputError when it is not one."""
+    try:
+        card = ModelCard.model_validate(read_json(folder / CARD))
+        weights = load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise InputError(f"{folder}: no model here, {missing} is missing") from None
+    except (ValidationError, SafetensorError, ValueError) as error:
+        raise InputError(f"{folder}: damaged model: {str(error).splitlines()[0]}") from None
+    model = Tagger(card)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{folder}: the weights do not fit model.json: {error}") from None
+    return model.to(device).eval()
+
+
+def _state(model: Tagger) -> list[tuple[str, torch.Tensor]]:
+    return sorted(model.state_dict().items())

@@ -1,0 +1,127 @@
+"""Pretrained backbones as tracked files: weights.safetensors and backbone.json.
+
+The folder data/backbone/ is written by the `backbone` stage and read where training starts.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision import models
+
+from captcha_tagger.backbones import build_backbone, build_classifier, first_convolution, strip
+from captcha_tagger.card import Architecture, Frozen, Normalization
+from captcha_tagger.checkpoint import WEIGHTS
+from captcha_tagger.errors import InputError
+from captcha_tagger.files import atomic_folder, read_json, write_json
+
+CARD = "backbone.json"
+Weights = dict[str, Tensor]
+
+
+class BackboneCard(Frozen):
+    """What the weights are; `alphabet` names the rows of a head learned along with them."""
+
+    architecture: Architecture
+    source: Literal["synthetic", "imagenet", "random", "file"]
+    alphabet: str
+    normalization: Normalization | None
+
+
+def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write backbone weights, and head weights under `head.` where there are any."""
+    with atomic_folder(folder) as beside:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        save_file(dict(sorted(tensors.items())), beside / WEIGHTS)
+        write_json(beside / CARD, card.model_dump())
+
+
+def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
+    return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+
+
+def random_weights(architecture: Architecture, seed: int) -> Weights:
+    """Fresh weights for colour images; torchvision's own initialisation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_backbone(architecture, channels=3).state_dict()
+
+
+def imagenet_weights(architecture: Architecture) -> Weights:
+    """torchvision's own weights, hash-checked and cached by torch.hub.
+
+    InputError says what to do instead where they cannot be downloaded.
+    """
+    classifier = build_classifier(architecture.name)
+    choices = models.get_model_weights(architecture.name)
+    try:
+        state = choices.DEFAULT.get_state_dict(check_hash=True, progress=True)
+    except (URLError, TimeoutError) as error:
+        raise InputError(
+            f"backbone.source: cannot download torchvision's weights for {architecture.name} "
+            f"({error}); set it to synthetic, random or file"
+        ) from None
+    classifier.load_state_dict(state)
+    return strip(classifier, architecture).state_dict()
+
+
+def weights_from_file(architecture: Architecture, path: Path) -> Weights:
+    """Weights of a .safetensors or .pth state dict: a model of ours or a torchvision classifier.
+
+    Only tensors are read, never pickled code.
+    """
+    state = _read_state(path)
+    ours = {
+        name.removeprefix("backbone."): tensor
+        for name, tensor in state.items()
+        if not name.startswith("head.") and name not in ("mean", "std")
+    }
+    channels = 3
+    expected = build_backbone(architecture, channels).state_dict()
+    if ours.keys() == expected.keys():
+        return ours
+    classifier = build_classifier(architecture.name) if architecture.name != "compact" else None
+    if classifier is not None:
+        missing = [
+            name
+            for name in classifier.load_state_dict(state, strict=False).missing_keys
+            if not name.startswith(("fc.", "classifier."))
+        ]
+        if not missing:
+            return strip(classifier, architecture).state_dict()
+    raise InputError(
+        f"backbone.file: {path} does not hold weights of {architecture.name}; "
+        "choose the backbone.architecture that they were made for"
+    )
+
+
+def fit_first_convolution(weights: Weights, backbone: nn.Module) -> Weights:
+    """Adapt the layer that sees the image to grey or colour, keeping its answer to grey images."""
+    name, layer = first_convolution(backbone)
+    kernel = weights[f"{name}.weight"]
+    wanted = layer.in_channels
+    if kernel.shape[1] == wanted:
+        return weights
+    summed = kernel.sum(1, keepdim=True)
+    return {**weights, f"{name}.weight": summed.expand(-1, wanted, -1, -1) / wanted}
+
+
+def _read_state(path: Path) -> Weights:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"backbone.file: no such file: {path}") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"backbone.file: {path} is no state dict of tensors: {reason}") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"backbone.file: {path} is no state dict of tensors")
+    return state
