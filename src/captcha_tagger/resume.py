@@ -1,0 +1,68 @@
+"""What a killed training run needs to go on: one file, written atomically, keyed by its inputs.
+
+The key is a hash of params, data and code; another key never finds the file, so any change starts
+anew. Files live under `.state/resume/` of the DVC root, since DVC deletes a stage's outputs before
+it starts, and `dvc exp run --temp` works in a copy that is thrown away.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captcha_tagger.files import atomic_file
+
+
+def state_folder() -> Path:
+    """The folder of everything that survives a run without being an output."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".state"
+
+
+def fingerprint(settings: Any, files: Iterable[Path]) -> str:
+    """A hex digest of JSON-like settings, the contents of files and the package's own code."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    for path in [*files, *code]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:32]
+
+
+class ResumeFile:
+    """The saved state of one training run, if there is any."""
+
+    def __init__(self, stage: str, key: str, *, every_seconds: float) -> None:
+        self.path = state_folder() / "resume" / f"{stage}-{key}.pt"
+        self._every_seconds = every_seconds
+        self._saved_at = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The last saved state, on the CPU; a damaged file is set aside with a line."""
+        if not self.path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            aside = self.path.with_suffix(".damaged")
+            self.path.replace(aside)
+            reason = str(error).split("\n")[0]
+            print(f"resume file set aside as {aside}: {reason}; starting anew", file=sys.stderr)
+            return None
+        return state
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self._every_seconds
+
+    def save(self, state: dict[str, Any]) -> None:
+        with atomic_file(self.path) as beside:
+            torch.save(state, beside)
+        self._saved_at = time.monotonic()
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""Learning rates as pure functions of the step, so that a resumed run needs no schedule state."""
+
+import math
+
+WARM_UP = 0.25  # share of the steps
+START = 1 / 25  # shares of the peak
+END = 1e-5
+
+
+def one_cycle(step: int, num_steps: int) -> float:
+    """The share of the peak learning rate at a step in 0..num_steps-1: up and down in cosines.
+
+    Source: Smith and Topin, "Super-Convergence" (2018); the shares are fastai's `fit_one_cycle`.
+    """
+    progress = step / max(num_steps - 1, 1)
+    if progress < WARM_UP:
+        return _anneal(START, 1.0, progress / WARM_UP)
+    return _anneal(1.0, END, (progress - WARM_UP) / (1 - WARM_UP))
+
+
+def spread(low: float, high: float, groups: int) -> list[float]:
+    """Discriminative learning rates: geometric from the first layer group to the head.
+
+    Source: Howard and Ruder, "Universal Language Model Fine-tuning" (2018), section 3.2.
+    """
+    if groups == 1:
+        return [high]
+    return [low * (high / low) ** (group / (groups - 1)) for group in range(groups)]
+
+
+def _anneal(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
