@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup repro test lint format ui clean
+.PHONY: help setup lock repro test lint format ui clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -24,9 +24,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-requirements.lock: pyproject.toml
+lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o $@
+	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 
 repro: setup  ## run the whole pipeline, or what has changed of it
 	@captcha-tagger check
