@@ -9,12 +9,12 @@ from captcha_tagger import stage
 from captcha_tagger.checkpoint import load_model
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
+from captcha_tagger.fitting import Plan
 from captcha_tagger.params import load_params
 from captcha_tagger.phase import continue_history, train_phase, write_phase
 from captcha_tagger.resume import ResumeFile, fingerprint
 from captcha_tagger.schedule import spread
 from captcha_tagger.thresholds import choose_threshold
-from captcha_tagger.training import Plan
 
 
 def main(ingest: Path, split: Path, train_head: Path, out: Path) -> None:

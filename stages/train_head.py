@@ -8,10 +8,11 @@ from pathlib import Path
 from captcha_tagger import stage
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
+from captcha_tagger.fitting import Plan
 from captcha_tagger.params import load_params
 from captcha_tagger.phase import train_phase, write_phase
 from captcha_tagger.resume import ResumeFile, fingerprint
-from captcha_tagger.training import History, Plan
+from captcha_tagger.training import History
 from captcha_tagger.transfer import start_tagger
 
 

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     Stages and the command line print the line without a traceback and exit with code 2.
     """
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss that is no number: says where, and what to try. Exit code 1; the state is kept."""

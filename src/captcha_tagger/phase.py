@@ -10,9 +10,10 @@ from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import Machine
 from captcha_tagger.dataset import Dataset
 from captcha_tagger.files import atomic_folder, read_table, write_table
+from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.model import Tagger
 from captcha_tagger.resume import ResumeFile
-from captcha_tagger.training import History, Plan, fit
+from captcha_tagger.training import History
 
 STEP_COLUMNS = ("step", "phase", "loss", "learning_rate")
 EPOCH_COLUMNS = (

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from captcha_tagger.errors import InputError
+from captcha_tagger.errors import InputError, NonFiniteLossError
 
 
 def run(main: Callable[..., None]) -> NoReturn:
     """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine.
 
-    A full disk or a read-only folder (OSError) is one line too; a bug keeps its traceback.
+    A full disk, a read-only folder (OSError) or a diverged training is one line too; a bug keeps
+    its traceback.
     """
     name = Path(sys.argv[0]).stem
     try:
@@ -19,7 +20,7 @@ def run(main: Callable[..., None]) -> NoReturn:
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
-    except OSError as error:
+    except (NonFiniteLossError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)

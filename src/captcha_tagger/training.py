@@ -1,7 +1,7 @@
-"""The epoch loop that head training and fine-tuning share.
+"""The optimisation loop that pretraining, head training and fine-tuning share.
 
-All randomness is a function of (seed, step), so the state to resume from is weights, optimizer
-and the step number.
+An objective (step -> loss) and an optimizer -> a trained model and its history. All randomness is
+a function of (seed, step), so the state to resume from is weights, optimizer and the step number.
 """
 
 import math
@@ -9,40 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from captcha_tagger.augmentation import augment
-from captcha_tagger.compute import Machine
-from captcha_tagger.images import RESIDENT_BYTES, LabelledImages
-from captcha_tagger.inference import infer
-from captcha_tagger.metrics import exact_set, label_accuracy, micro_f1
-from captcha_tagger.model import Tagger
+from captcha_tagger.errors import NonFiniteLossError
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.schedule import one_cycle
 
 BETAS = (0.9, 0.99)  # fastai's
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss is no longer a number; says where, and what to try."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One phase of training; `learning_rates` are the peaks of the model's layer groups."""
-
-    phase: str
-    epochs: int
-    batch_size: int
-    learning_rates: list[float]
-    weight_decay: float
-    augment: bool
-    seed: int
-    frozen: bool
 
 
 @dataclass
@@ -55,192 +30,157 @@ class History:
     first_epoch: int = 0
 
 
-def fit(
-    model: Tagger,
-    train: LabelledImages,
-    validation: LabelledImages,
-    plan: Plan,
-    machine: Machine,
+@dataclass(frozen=True)
+class Phase:
+    """How long to train, and what to call it."""
+
+    name: str
+    epochs: int
+    steps_per_epoch: int
+
+
+def build_optimizer(
+    groups: list[list[nn.Parameter]], peaks: list[float], weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW with a peak learning rate per layer group; frozen parameters are left out.
+
+    Biases and BatchNorm do not decay, as in fastai.
+    """
+    settings: list[dict[str, Any]] = []
+    for peak, group in zip(peaks, groups, strict=True):
+        matrices = [p for p in group if p.requires_grad and p.ndim > 1]
+        vectors = [p for p in group if p.requires_grad and p.ndim <= 1]
+        settings.append({"params": matrices, "peak": peak, "weight_decay": weight_decay})
+        settings.append({"params": vectors, "peak": peak, "weight_decay": 0.0})
+    settings = [setting for setting in settings if setting["params"]]
+    return torch.optim.AdamW(settings, lr=0.0, betas=BETAS, fused=True)
+
+
+def optimize(
+    model: nn.Module,
+    objective: Callable[[int], Tensor],
+    optimizer: torch.optim.Optimizer,
+    phase: Phase,
     resume: ResumeFile,
     history: History,
-    observe: Callable[[History], None] = lambda history: None,
+    score_epoch: Callable[[], dict[str, float]],
 ) -> None:
-    """Train the model in place; `observe` is called after every epoch.
+    """Train the model in place through all epochs, going on from the resume file if there is one.
 
+    `score_epoch` runs after each epoch; what it returns joins the epoch's row of the history.
     Raises NonFiniteLossError, leaving the last good state in the resume file.
     """
-    loop = _Loop(model, train, plan, machine)
+    run = _Run(model, objective, optimizer, phase, history)
     state = resume.load()
     if state is not None:
-        loop.restore(state, history)
-    for epoch in range(loop.step // loop.steps_per_epoch, plan.epochs):
+        run.restore(state)
+    for epoch in range(run.step // phase.steps_per_epoch, phase.epochs):
         with tqdm(
-            total=loop.steps_per_epoch,
-            initial=loop.step % loop.steps_per_epoch,
-            desc=f"{plan.phase} {epoch + 1}/{plan.epochs}",
+            total=phase.steps_per_epoch,
+            initial=run.step % phase.steps_per_epoch,
+            desc=f"{phase.name} {epoch + 1}/{phase.epochs}",
             leave=False,
             disable=None,
         ) as bar:
-            while loop.step < (epoch + 1) * loop.steps_per_epoch:
-                loop.take_step(history)
+            while run.step < (epoch + 1) * phase.steps_per_epoch:
+                run.take_step()
                 bar.update()
                 if resume.is_due():
-                    loop.check(history)
-                    resume.save(loop.state(history))
-        loop.check(history)
-        history.epochs.append(_score_epoch(model, validation, plan, history, machine))
-        print(describe(history.epochs[-1]))
-        observe(history)
-        resume.save(loop.state(history))
+                    run.read_losses()
+                    resume.save(run.state())
+        run.read_losses()
+        run.close_epoch(score_epoch())
+        resume.save(run.state())
 
 
-class _Loop:
-    """The moving parts of one `fit`: optimizer, step counter, cached features."""
+class _Run:
+    """The moving parts of one `optimize`."""
 
-    def __init__(self, model: Tagger, train: LabelledImages, plan: Plan, machine: Machine) -> None:
-        self.model, self.train, self.plan, self.machine = model, train, plan, machine
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Callable[[int], Tensor],
+        optimizer: torch.optim.Optimizer,
+        phase: Phase,
+        history: History,
+    ) -> None:
+        self.model, self.objective, self.optimizer = model, objective, optimizer
+        self.phase, self.history = phase, history
         self.step = 0
-        self.steps_per_epoch = math.ceil(len(train) / plan.batch_size)
-        self.num_steps = plan.epochs * self.steps_per_epoch
-        model.train()
-        model.freeze_backbone(plan.frozen)
-        self.optimizer = _build_optimizer(model, plan)
-        self._features = self._cache_features() if plan.frozen and not plan.augment else None
-        self._order: tuple[int, list[Tensor]] = (-1, [])
-        self._losses: list[Tensor] = []
+        self._unread: list[Tensor] = []  # losses still on the device: reading one waits for it
 
-    def take_step(self, history: History) -> None:
-        picks = self._picks()
-        share = one_cycle(self.step, self.num_steps)
+    def take_step(self) -> None:
+        share = one_cycle(self.step, self.phase.epochs * self.phase.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * share
-        torch.manual_seed(_mix(self.plan.seed, self.step))  # dropout draws from torch's own
-        with self.machine.autocast():
-            logits = self._forward(picks)
-        targets = self.train.targets[picks.to(self.train.device)]
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), targets)
+        loss = self.objective(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        self._losses.append(loss.detach())
-        history.steps.append(
-            {
-                "step": history.first_step + self.step,
-                "phase": self.plan.phase,
-                "loss": math.nan,  # filled in by `check`: reading it here would wait for the device
-                "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
-            }
-        )
+        self._unread.append(loss.detach())
+        row = {
+            "step": self.history.first_step + self.step,
+            "phase": self.phase.name,
+            "loss": math.nan,
+            "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
+        }
+        self.history.steps.append(row)
         self.step += 1
 
-    def check(self, history: History) -> None:
-        """Read the losses of the steps since the last check and stop at one that is no number."""
-        if not self._losses:
+    def read_losses(self) -> None:
+        """Fill in the losses of the steps since the last reading; stop at one that is no number."""
+        if not self._unread:
             return
-        rows = history.steps[-len(self._losses) :]
-        for row, loss in zip(rows, torch.stack(self._losses).tolist(), strict=True):
+        rows = self.history.steps[-len(self._unread) :]
+        for row, loss in zip(rows, torch.stack(self._unread).tolist(), strict=True):
             if not math.isfinite(loss):
-                epoch = (row["step"] - history.first_step) // self.steps_per_epoch + 1
+                epoch = (row["step"] - self.history.first_step) // self.phase.steps_per_epoch + 1
                 raise NonFiniteLossError(
-                    f"{self.plan.phase}: the loss is {loss} in epoch {epoch} at step {row['step']}"
-                    f" with learning rate {row['learning_rate']:.3g}; try a lower learning rate"
+                    f"the loss is {loss} in epoch {epoch} at step {row['step']} with learning "
+                    f"rate {row['learning_rate']:.3g}; try a lower learning rate"
                 )
             row["loss"] = loss
-        self._losses.clear()
+        self._unread.clear()
 
-    def state(self, history: History) -> dict[str, Any]:
+    def close_epoch(self, scores: dict[str, float]) -> None:
+        last = self.history.steps[-self.phase.steps_per_epoch :]
+        row = {
+            "epoch": self.history.first_epoch + len(self.history.epochs) + 1,
+            "step": last[-1]["step"],
+            "phase": self.phase.name,
+            "train_loss": math.fsum(step["loss"] for step in last) / len(last),
+            **scores,
+        }
+        self.history.epochs.append(row)
+        print(_describe(row))
+
+    def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "history": asdict(history),
+            "history": asdict(self.history),
         }
 
-    def restore(self, state: dict[str, Any], history: History) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        history.steps[:] = state["history"]["steps"]
-        history.epochs[:] = state["history"]["epochs"]
-
-    def _picks(self) -> Tensor:
-        """The images of this step: batches of nearly equal size from the epoch's permutation."""
-        epoch, batch = divmod(self.step, self.steps_per_epoch)
-        if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(_mix(self.plan.seed, ~epoch))
-            order = torch.randperm(len(self.train), generator=generator)
-            self._order = (epoch, list(order.tensor_split(self.steps_per_epoch)))
-        return self._order[1][batch]
-
-    def _forward(self, picks: Tensor) -> Tensor:
-        if self._features is not None:
-            return self.model.head(self._features[picks.to(self.train.device)])
-        pixels = self.train.pixels(picks)
-        if self.plan.augment:
-            generator = torch.Generator().manual_seed(_mix(self.plan.seed, self.step))
-            pixels = augment(pixels, generator)
-        if not self.plan.frozen:
-            return self.model(pixels)
-        with torch.no_grad():
-            features = self.model.features(pixels)
-        return self.model.head(features)
-
-    @torch.no_grad()
-    def _cache_features(self) -> Tensor | None:
-        """The frozen backbone's features of every training image, where they fit."""
-        parts: list[Tensor] = []
-        for picks in self.train.batches(self.plan.batch_size):
-            with self.machine.autocast():
-                parts.append(self.model.features(self.train.pixels(picks)))
-            if parts[0].nbytes / len(parts[0]) * len(self.train) > RESIDENT_BYTES:
-                return None
-        return torch.cat(parts)
+        self.history.steps[:] = state["history"]["steps"]
+        self.history.epochs[:] = state["history"]["epochs"]
 
 
-def _build_optimizer(model: Tagger, plan: Plan) -> torch.optim.AdamW:
-    """AdamW with the layer groups' peaks; biases and BatchNorm do not decay, as in fastai."""
-    groups: list[dict[str, Any]] = []
-    for peak, parameters in zip(plan.learning_rates, model.layer_groups(), strict=True):
-        matrices = [p for p in parameters if p.requires_grad and p.ndim > 1]
-        vectors = [p for p in parameters if p.requires_grad and p.ndim <= 1]
-        groups.append({"params": matrices, "peak": peak, "weight_decay": plan.weight_decay})
-        groups.append({"params": vectors, "peak": peak, "weight_decay": 0.0})
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=BETAS, fused=True)
+def mix(seed: int, step: int) -> int:
+    """A well-spread 63-bit seed for one step: the finalizer of SplitMix64.
 
-
-def _score_epoch(
-    model: Tagger, validation: LabelledImages, plan: Plan, history: History, machine: Machine
-) -> dict[str, Any]:
-    probs, loss = infer(model, validation)
-    predicted, actual = probs > model.card.threshold, validation.targets.cpu().numpy() > 0.5
-    model.train()
-    model.freeze_backbone(plan.frozen)
-    own = [row["loss"] for row in history.steps if row["phase"] == plan.phase]
-    epoch = history.first_epoch + len(history.epochs) + 1
-    per_epoch = len(own) // (len(history.epochs) + 1)
-    return {
-        "epoch": epoch,
-        "step": history.steps[-1]["step"],
-        "phase": plan.phase,
-        "train_loss": float(np.mean(own[-per_epoch:])),
-        "validation_loss": loss,
-        "label_accuracy": label_accuracy(predicted, actual),
-        "exact_set": exact_set(predicted, actual),
-        "micro_f1": micro_f1(predicted, actual),
-    }
-
-
-def describe(epoch: dict[str, Any]) -> str:
-    return (
-        f"{epoch['phase']} epoch {epoch['epoch']}: loss {epoch['train_loss']:.4f}, validation "
-        f"{epoch['validation_loss']:.4f}, label accuracy {epoch['label_accuracy']:.4f}, "
-        f"exact set {epoch['exact_set']:.4f}, micro-F1 {epoch['micro_f1']:.4f}"
-    )
-
-
-def _mix(seed: int, step: int) -> int:
-    """A well-spread 63-bit seed for one step (the finalizer of SplitMix64)."""
+    Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (2014).
+    """
     value = (seed * 0x9E3779B97F4A7C15 + step + 1) & (2**64 - 1)
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
     return (value ^ (value >> 31)) >> 1
+
+
+def _describe(row: dict[str, Any]) -> str:
+    scores = [f"{name} {value:.4f}" for name, value in row.items() if isinstance(value, float)]
+    return f"{row['phase']} epoch {row['epoch']}: {', '.join(scores)}".replace("_", " ")
