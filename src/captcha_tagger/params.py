@@ -155,7 +155,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def _describe(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is both unknown and missing; the first says what to do.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"] if part not in ("float", "int", "none"))
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key; remove it or correct its spelling"

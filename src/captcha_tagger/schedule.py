@@ -12,10 +12,10 @@ def one_cycle(step: int, num_steps: int) -> float:
 
     Source: Smith and Topin, "Super-Convergence" (2018); the shares are fastai's `fit_one_cycle`.
     """
-    progress = step / max(num_steps - 1, 1)
-    if progress < WARM_UP:
-        return _anneal(START, 1.0, progress / WARM_UP)
-    return _anneal(1.0, END, (progress - WARM_UP) / (1 - WARM_UP))
+    peak = WARM_UP * num_steps - 1
+    if step <= peak:
+        return _anneal(START, 1.0, step / peak) if peak else 1.0
+    return _anneal(1.0, END, (step - peak) / (num_steps - 1 - peak))
 
 
 def spread(low: float, high: float, groups: int) -> list[float]:

@@ -74,10 +74,10 @@ def optimize(
     state = resume.load()
     if state is not None:
         run.restore(state)
-    for epoch in range(run.step // phase.steps_per_epoch, phase.epochs):
+    for epoch in range(len(history.epochs), phase.epochs):
         with tqdm(
             total=phase.steps_per_epoch,
-            initial=run.step % phase.steps_per_epoch,
+            initial=run.step - epoch * phase.steps_per_epoch,
             desc=f"{phase.name} {epoch + 1}/{phase.epochs}",
             leave=False,
             disable=None,

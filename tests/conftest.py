@@ -1,0 +1,63 @@
+"""Tiny real stand-ins that the tests share."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from captcha_tagger.card import Architecture, ModelCard, Normalization
+from captcha_tagger.compute import Machine
+from captcha_tagger.images import LabelledImages
+from captcha_tagger.model import Tagger
+
+VOCABULARY = ["a", "b", "c", "d"]
+
+
+@pytest.fixture(autouse=True)
+def _state_stays_in_the_test(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Machine(torch.device("cpu"), 1, torch.float32, deterministic=True)
+    torch.set_num_threads(threads)
+
+
+def make_card(pooling: str = "noisy_or", name: str = "compact", channels: int = 1) -> ModelCard:
+    return ModelCard(
+        architecture=Architecture(name=name, output_stride=8, dropped_stages=0),
+        pooling=pooling,  # type: ignore[arg-type]
+        channels=channels,  # type: ignore[arg-type]
+        height=24,
+        width=48,
+        vocabulary=VOCABULARY,
+        normalization=Normalization(mean=[128.0] * channels, std=[64.0] * channels),
+        threshold=0.5,
+    )
+
+
+def make_tagger(pooling: str = "noisy_or", seed: int = 0) -> Tagger:
+    torch.manual_seed(seed)
+    return Tagger(make_card(pooling)).eval()
+
+
+def make_arrays(num_images: int = 24) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Images in which label k is a bright bar in band k, and the targets that say which."""
+    generator = np.random.default_rng(0)
+    targets = (generator.random((num_images, len(VOCABULARY))) < 0.4).astype(np.float32)
+    pixels = generator.integers(0, 60, (num_images, 1, 24, 48)).astype(np.uint8)
+    for image, labels in zip(pixels, targets, strict=True):
+        for label in np.flatnonzero(labels):
+            image[0, 6 * label : 6 * label + 4, 8:40] = 220
+    return pixels, targets
+
+
+@pytest.fixture
+def images() -> LabelledImages:
+    pixels, targets = make_arrays()
+    return LabelledImages(pixels, targets, np.arange(len(pixels)), torch.device("cpu"))

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+
+from captcha_tagger.compute import Machine
+from captcha_tagger.errors import NonFiniteLossError
+from captcha_tagger.fitting import Plan, fit
+from captcha_tagger.images import LabelledImages
+from captcha_tagger.model import Tagger
+from captcha_tagger.resume import ResumeFile
+from captcha_tagger.training import History
+from tests.conftest import make_arrays, make_tagger
+
+
+def make_plan(
+    *, frozen: bool = False, augment: bool = True, epochs: int = 3, rate: float = 0.01
+) -> Plan:
+    return Plan(
+        phase="train_head" if frozen else "fine_tune",
+        epochs=epochs,
+        batch_size=7,
+        learning_rates=[rate] * 5,
+        weight_decay=0.01,
+        augment=augment,
+        seed=3,
+        frozen=frozen,
+    )
+
+
+def train(
+    images: LabelledImages,
+    plan: Plan,
+    machine: Machine,
+    *,
+    resume: ResumeFile | None = None,
+    pooling: str = "noisy_or",
+) -> tuple[Tagger, History]:
+    model, history = make_tagger(pooling), History()
+    resume = resume or ResumeFile("test", "key", every_seconds=1e9)
+    fit(model, images, images, plan, machine, resume, history)
+    resume.remove()
+    return model, history
+
+
+def assert_equal_models(one: Tagger, other: Tagger) -> None:
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_it_learns(images: LabelledImages, machine: Machine) -> None:
+    _, history = train(images, make_plan(epochs=40), machine)
+    assert history.epochs[-1]["label_accuracy"] > 0.95 > history.epochs[0]["label_accuracy"]
+
+
+@pytest.mark.parametrize("pooling", ["noisy_or", "concat"])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_same_seed_gives_the_same_bits(
+    images: LabelledImages, machine: Machine, frozen: bool, pooling: str
+) -> None:
+    plan = make_plan(frozen=frozen)
+    first, one = train(images, plan, machine, pooling=pooling)
+    torch.rand(5)  # torch's own generator has moved on in between
+    second, other = train(images, plan, machine, pooling=pooling)
+    assert_equal_models(first, second)
+    assert one == other
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL at a chosen save."""
+
+
+class DyingResumeFile(ResumeFile):
+    def __init__(self, *, dies_after: int) -> None:
+        super().__init__("test", "key", every_seconds=0.0)  # saves after every step
+        self.saves_left = dies_after
+
+    def save(self, state: dict[str, object]) -> None:
+        super().save(state)
+        self.saves_left -= 1
+        if not self.saves_left:
+            raise KilledError
+
+
+@pytest.mark.parametrize("dies_after", [1, 4, 5, 6, 11, 14])
+@pytest.mark.parametrize("pooling", ["noisy_or", "concat"])
+def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
+    images: LabelledImages, machine: Machine, dies_after: int, pooling: str
+) -> None:
+    """Four steps an epoch and a save after each step and each epoch: kills in and between them."""
+    plan = make_plan()
+    expected, undisturbed = train(images, plan, machine, pooling=pooling)
+    with pytest.raises(KilledError):
+        train(images, plan, machine, resume=DyingResumeFile(dies_after=dies_after), pooling=pooling)
+    model, history = train(images, plan, machine, pooling=pooling)
+    assert_equal_models(model, expected)
+    assert history == undisturbed
+
+
+def test_a_damaged_resume_file_is_set_aside(
+    images: LabelledImages, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume = ResumeFile("test", "key", every_seconds=1e9)
+    resume.path.parent.mkdir(parents=True)
+    resume.path.write_bytes(b"PK\x03\x04 no archive")
+    expected, _ = train(
+        images, make_plan(), machine, resume=ResumeFile("test", "b", every_seconds=9)
+    )
+    model, _ = train(images, make_plan(), machine, resume=resume)
+    assert_equal_models(model, expected)
+    assert "set aside" in capsys.readouterr().err
+
+
+def test_a_diverged_loss_stops_with_step_and_rate(machine: Machine) -> None:
+    pixels, targets = make_arrays()
+    targets[5, 0] = np.nan
+    images = LabelledImages(pixels, targets, np.arange(len(pixels)), machine.device)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1 at step \d+ with learning rate"):
+        train(images, make_plan(), machine)
+
+
+def test_cached_features_train_the_head_like_fresh_ones(
+    images: LabelledImages, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(frozen=True, augment=False)
+    cached, _ = train(images, plan, machine)
+    monkeypatch.setattr("captcha_tagger.fitting.RESIDENT_BYTES", 0)
+    fresh, _ = train(images, plan, machine)
+    for name, value in cached.state_dict().items():
+        torch.testing.assert_close(value, fresh.state_dict()[name], msg=name)
