@@ -3,10 +3,10 @@
 A text is what stands in the image, in reading order; its labels are its distinct characters.
 """
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,8 @@ def read_text(name: str, *, pattern: str, case: Case) -> str:
 
     `pattern` must match the whole stem and name the text in its group `text`.
     """
-    match = re.fullmatch(pattern, PurePosixPath(name).stem)
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    match = re.fullmatch(pattern, stem)
     if match is None:
         raise InputError("its name does not match ingest.name_pattern")
     # Folding can decompose (İ becomes i and a dot above), so normal form comes last.

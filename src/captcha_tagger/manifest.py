@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from captcha_tagger.errors import InputError
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One image: its path in the source, its text, its pixels' digest, the original's size."""
 
     file: str
@@ -22,7 +20,7 @@ class Row:
 
 def format_row(row: Row) -> str:
     """Return the row as one line of JSON, line break included."""
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(row._asdict(), ensure_ascii=False) + "\n"
 
 
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:

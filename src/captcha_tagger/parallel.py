@@ -1,9 +1,17 @@
-"""A map over many items on several threads: results in order, memory bounded."""
+"""A map over batches on several processes: results in order, memory bounded, crashes survived.
 
+Processes rather than threads: Pillow leaves the interpreter lock only inside its decoders, so that
+two threads ran Kaggle images on 1.5 cores at 310 µs of CPU each, two processes on 2 cores.
+"""
+
+import multiprocessing
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -17,15 +25,84 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int
+def map_batches(
+    function: Callable[[Sequence[Item]], Result],
+    batches: Iterable[Sequence[Item]],
+    *,
+    processes: int,
+    on_crash: Callable[[Item], Result],
 ) -> Iterator[Result]:
-    """Yield function(item) in the items' order, at most 2 * threads of them in memory."""
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > 2 * threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    """Yield function(batch) for each batch, in order, on so many processes (1: on this one).
+
+    Where a process dies over a batch, the results are those of smaller batches of the same items,
+    and on_crash(item) for the item that kills.
+    """
+    if processes == 1:
+        yield from map(function, batches)
+        return
+    waiting = iter(batches)
+    while True:
+        unfinished: deque[Sequence[Item]] = deque()
+        try:
+            with _start_pool(processes) as pool:
+                yield from _map(pool, function, waiting, unfinished, ahead=2 * processes)
+            return
+        except BrokenProcessPool:
+            for batch in unfinished:
+                yield from _bisect(function, batch, on_crash)
+
+
+def _map(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Sequence[Item]], Result],
+    batches: Iterator[Sequence[Item]],
+    unfinished: deque[Sequence[Item]],
+    ahead: int,
+) -> Iterator[Result]:
+    futures: deque[Future[Result]] = deque()
+    for batch in chain(batches, [None] * ahead):
+        if batch is not None:
+            unfinished.append(batch)
+            futures.append(pool.submit(function, batch))
+        if futures and (batch is None or len(futures) > ahead):
+            result = futures.popleft().result()
+            unfinished.popleft()
+            yield result
+
+
+def _bisect(
+    function: Callable[[Sequence[Item]], Result],
+    batch: Sequence[Item],
+    on_crash: Callable[[Item], Result],
+) -> Iterator[Result]:
+    """Run a batch that may have killed its process; split it until only the killer is left out."""
+    try:
+        with _start_pool(1) as pool:
+            result = pool.submit(function, batch).result()
+    except BrokenProcessPool:
+        if len(batch) == 1:
+            yield on_crash(batch[0])
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            yield from _bisect(function, half, on_crash)
+    else:
+        yield result
+
+
+def _start_pool(processes: int) -> ProcessPoolExecutor:
+    # Spawned, since a fork would copy the threads' locks along with the memory.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let no process outlive a parent that was killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -47,6 +47,10 @@ class Ingest(Section):
     max_compression_ratio: Annotated[float, Field(ge=1)]
     max_image_pixels: Count
 
+    @property
+    def channels(self) -> int:
+        return 1 if self.color == "grey" else 3
+
     @model_validator(mode="after")
     def _pattern_names_the_text(self) -> Self:
         try:

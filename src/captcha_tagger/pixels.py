@@ -26,7 +26,7 @@ class PixelWriter:
         self._path = path
 
     def __enter__(self) -> Self:
-        self._file: BinaryIO = self._path.open("w+b")
+        self._file: BinaryIO = self._path.open("w+b", buffering=BLOCK_BYTES // 8)
         self._write_header()
         self._start = self._file.tell()
         return self

@@ -4,17 +4,23 @@ Nothing is ever extracted to disk. What would hang, fill memory or leave the sou
 """
 
 import os
+import posixpath
+import re
 import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from captcha_tagger.errors import InputError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tiff", ".tif")
 CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+# Controls, line separators, direction overrides, undecodable bytes: they would forge the tables
+# and pages that show the name.
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1  # bit of a zip entry's flags, APPNOTE.TXT 4.4.4
 
@@ -29,8 +35,7 @@ class Limits:
     max_compression_ratio: float
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One file: its posix path in the source with its bytes, or with why they were not read.
 
     `clutter` marks what operating systems leave behind, which is no fault of the data set.
@@ -84,17 +89,14 @@ def _walk(root: Path, max_files: int) -> Iterator[str]:
 
 
 def _read_file(root: Path, name: str, limits: Limits) -> Found:
-    file = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if file != name:
-        return Found(file, refusal="its name is not UTF-8")
-    if found := _refuse_name(file):
+    if found := _refuse_name(name):
         return found
     try:
-        return Found(file, data=_read_regular(root, name, limits.max_file_bytes))
+        return Found(name, data=_read_regular(root, name, limits.max_file_bytes))
     except InputError as error:
-        return Found(file, refusal=str(error))
+        return Found(name, refusal=str(error))
     except OSError as error:
-        return Found(file, refusal=f"cannot be read: {error.strerror}")
+        return Found(name, refusal=f"cannot be read: {error.strerror}")
 
 
 def _read_regular(root: Path, name: str, max_bytes: int) -> bytes:
@@ -131,17 +133,19 @@ def _list_entries(archive: zipfile.ZipFile, path: Path, max_files: int) -> list[
 def _read_entries(
     archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], limits: Limits
 ) -> Iterator[Found]:
-    previous = None
+    previous = ""
     for entry in entries:
-        if entry.filename == previous:
-            yield Found(entry.filename, refusal="a second entry of the same name in the archive")
-        else:
-            yield _refuse_name(entry.filename) or _read_entry(archive, entry, limits)
+        repeated = entry.filename == previous
+        yield _refuse_name(entry.filename) or _read_entry(archive, entry, limits, repeated)
         previous = entry.filename
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Found:
+def _read_entry(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, repeated: bool
+) -> Found:
     try:
+        if repeated:
+            raise InputError("a second entry of the same name in the archive")
         _check_entry(entry, limits)
         with archive.open(entry) as file:
             return Found(entry.filename, data=file.read())
@@ -171,15 +175,21 @@ def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
 
 def _refuse_name(file: str) -> Found | None:
     """Refuse what is not named as an image."""
-    path = PurePosixPath(file)
-    if path.name in CLUTTER or path.name.startswith("._") or "__MACOSX" in path.parts:
+    if UNFIT.search(file):
+        return Found(_escape(file), refusal="its name holds control or undecodable characters")
+    name = posixpath.basename(file)
+    if name in CLUTTER or name.startswith("._") or "__MACOSX" in file.split("/"):
         return Found(file, refusal="left behind by an operating system", clutter=True)
-    ending = path.suffix.lower()
+    ending = posixpath.splitext(name)[1].lower()
     if ending in ENDINGS:
         return None
     if ending == ".zip":
         return Found(file, refusal="an archive inside the source; unpack it first")
     return Found(file, refusal="not named as an image: its ending is none of " + " ".join(ENDINGS))
+
+
+def _escape(file: str) -> str:
+    return UNFIT.sub(lambda match: match[0].encode("unicode_escape").decode(), file)
 
 
 def _cap_total(files: Iterator[Found], limits: Limits) -> Iterator[Found]:

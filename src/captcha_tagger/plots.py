@@ -1,0 +1,44 @@
+"""Figures for people, in one style whose colours colour-blind eyes can tell apart.
+
+matplotlib is imported where it draws, so that stages start without it. The same data give the same
+bytes: no time stamp, no version in the file.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito, "Color Universal Design" (2008), without yellow, which is faint on white.
+BLUE, ORANGE, GREEN, PINK, SKY, RED = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
+)  # fmt: skip
+STYLE: Any = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "figure.dpi": 120,
+    "font.size": 9,
+    "grid.color": "#DDDDDD",
+    "legend.frameon": False,
+    "text.parse_math": False,  # a label may be a dollar sign
+}
+
+
+@contextmanager
+def draw_figure(path: Path, *widths: float, height: float = 3.2) -> Iterator[Sequence["Axes"]]:
+    """Yield axes side by side, so many inches wide each; then write the figure as a PNG file."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is shown for it
+        figure = Figure(figsize=(sum(widths), height), layout="constrained")
+        yield figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        figure.savefig(path, format="png", metadata={"Software": None})
