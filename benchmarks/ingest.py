@@ -1,11 +1,12 @@
 """How fast is ingest, and how much memory does it take, from 1,000 to 1,000,000 images?
 
-    python benchmarks/ingest.py --source FOLDER [--sizes 1000 10000 100000 1000000] [--runs 3]
+    python benchmarks/ingest.py SOURCE [--sizes 1000 10000 100000 1000000] [--runs 3] [--work W]
 
-Prints a table: images/s of the whole stage (start-up included) and of its loop alone, peak resident
-memory of the stage's process. The images are those of FOLDER, each many times with another last
-row, so that all differ; they have the size, format and cost of the originals. 1,000,000 of the
-Kaggle set take 12 GB, and the packed array 10 GB, under --work (a temporary folder by default).
+SOURCE is a folder of png images named after their texts, such as the Kaggle set or data/sample.
+Each is taken many times with another last row, so that all differ and none collapses; they have
+the size, the format and very nearly the decoding cost of the originals. Each run is the stage as
+DVC starts it, start-up, report and flushing to disk included; memory is sampled over its processes.
+1,000,000 images of the Kaggle set take 12 GB, and the packed array 10 GB, under --work.
 """
 
 import argparse
@@ -19,15 +20,16 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SAMPLE_SECONDS = 0.1
+MEGABYTE = 1e6
 
 
 class Variants:
@@ -82,3 +84,60 @@ def make_images(source: Path, count: int, folder: Path) -> None:
     folder.mkdir(parents=True)
     for number, (text, variant) in zip(range(count), itertools.cycle(variants), strict=False):
         (folder / f"{text}_{number}.png").write_bytes(variant.make(number))
+
+
+def run_ingest(folder: Path, out: Path) -> tuple[float, int, int]:
+    """Return seconds, peak resident bytes of the largest process and of all together."""
+    command = [sys.executable, "stages/ingest.py", str(folder), str(out)]
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    start = time.perf_counter()
+    largest = together = 0
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            sizes = _list_resident_bytes(process.pid)
+            largest, together = max([largest, *sizes]), max(together, sum(sizes))
+            time.sleep(SAMPLE_SECONDS)
+    if process.returncode:
+        raise SystemExit(f"ingest of {folder} failed with exit code {process.returncode}")
+    return time.perf_counter() - start, largest, together
+
+
+def _list_resident_bytes(pid: int) -> list[int]:
+    try:
+        parent = psutil.Process(pid)
+        return [p.memory_info().rss for p in [parent, *parent.children(recursive=True)]]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def measure(source: Path, count: int, num_runs: int, work: Path) -> str:
+    """Return a line of the table."""
+    folder, out = work / str(count), work / "out"
+    make_images(source, count, folder)
+    runs = [run_ingest(folder, out) for _ in range(num_runs)]
+    shutil.rmtree(folder)
+    shutil.rmtree(out)
+    rates = sorted(count / seconds for seconds, _, _ in runs)
+    largest, together = (max(run[i] for run in runs) / MEGABYTE for i in (1, 2))
+    return (
+        f"{count:>9,} | {num_runs:>4} | {statistics.median(rates):>8,.0f} | "
+        f"{rates[0]:>6,.0f}-{rates[-1]:<6,.0f} | {largest:>10,.0f} | {together:>8,.0f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--work", type=Path)
+    options = parser.parse_args()
+    print(f"{len(os.sched_getaffinity(0))} cores")
+    print("   images | runs | images/s |      spread   | largest MB |   all MB")
+    with tempfile.TemporaryDirectory(dir=options.work) as work:
+        for count in options.sizes:
+            print(measure(options.source, count, options.runs, Path(work)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

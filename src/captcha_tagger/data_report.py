@@ -173,5 +173,5 @@ def _draw(path: Path, summary: Summary) -> None:
         left.legend(ncols=2, loc="upper left")
         right.bar(lengths, [summary.lengths[length] for length in lengths], color=plots.BLUE)
         right.set_xlim(lengths[0] - 2, lengths[-1] + 2)
-        right.xaxis.get_major_locator().set_params(integer=True)
+        right.locator_params(axis="x", integer=True)
         right.set_title("Characters in a text")
