@@ -83,6 +83,10 @@ class Backbone(Section):
     output_stride: Literal[8, 16, 32]
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
     file: str | None
+    images: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Rate
+    weight_decay: Decay
     seed: Seed
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from captcha_tagger.card import Architecture, Frozen, Normalization
 from captcha_tagger.checkpoint import WEIGHTS
 from captcha_tagger.errors import InputError
 from captcha_tagger.files import atomic_folder, read_json, write_json
+from captcha_tagger.model import Tagger
 
 CARD = "backbone.json"
 Weights = dict[str, Tensor]
@@ -30,7 +31,7 @@ class BackboneCard(Frozen):
 
     architecture: Architecture
     source: Literal["synthetic", "imagenet", "random", "file"]
-    alphabet: str
+    alphabet: list[str]
     normalization: Normalization | None
 
 
@@ -44,6 +45,12 @@ def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Pat
 
 def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
     return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+
+
+def backbone_weights(model: Tagger) -> Weights:
+    """The weights of a trained Tagger, its head's under `head.`."""
+    head = {f"head.{name}": tensor for name, tensor in model.head.state_dict().items()}
+    return {**model.backbone.state_dict(), **head}
 
 
 def random_weights(architecture: Architecture, seed: int) -> Weights:

@@ -66,7 +66,7 @@ def _normalization(card: BackboneCard, data: Dataset) -> Normalization:
 
 @torch.no_grad()
 def _copy_known_labels(
-    head: NoisyOrHead, weights: Weights, alphabet: str, vocabulary: Sequence[str]
+    head: NoisyOrHead, weights: Weights, alphabet: Sequence[str], vocabulary: Sequence[str]
 ) -> None:
     """Give each label that the pretraining knew its row of evidence weights."""
     known = [label for label in vocabulary if label in alphabet]
