@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro test lint format ui clean
+.PHONY: help setup lock repro test test-slow lint format ui clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ repro: setup  ## run the whole pipeline, or what has changed of it
 
 test: setup  ## run the fast tests
 	pytest
+
+test-slow: setup  ## run the slow tests: kills, real servers, a real browser
+	pytest -m slow
 
 lint: setup  ## check style and types
 	ruff check .

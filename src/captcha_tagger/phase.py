@@ -1,10 +1,12 @@
-"""One training stage around the epoch loop: resume, train, write the model and its history.
+"""The two training phases: the head on a frozen backbone, then everything.
 
-`train_head` and `fine_tune` differ only in the Plan and in the model that they start from.
+A Dataset and where to start from -> a trained Tagger and its History, written to data/train_head/
+or data/fine_tune/.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import Machine
@@ -12,7 +14,10 @@ from captcha_tagger.dataset import Dataset
 from captcha_tagger.files import atomic_folder, read_table, write_table
 from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.model import Tagger
+from captcha_tagger.params import FineTune, TrainHead
 from captcha_tagger.resume import ResumeFile
+from captcha_tagger.schedule import spread
+from captcha_tagger.thresholds import choose_threshold
 from captcha_tagger.training import History
 
 STEP_COLUMNS = ("step", "phase", "loss", "learning_rate")
@@ -22,26 +27,50 @@ EPOCH_COLUMNS = (
 )  # fmt: skip
 
 
-def train_phase(
+def train_head(
+    model: Tagger, data: Dataset, params: TrainHead, machine: Machine, resume: ResumeFile
+) -> History:
+    """Train the head in place, the backbone frozen; without training images nothing changes."""
+    plan = Plan(
+        phase="train_head",
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        learning_rates=[params.learning_rate] * len(model.layer_groups()),
+        weight_decay=params.weight_decay,
+        augment=params.augment,
+        seed=params.seed,
+        frozen=True,
+    )
+    return _train(model, data, plan, machine, resume, History())
+
+
+def fine_tune(
     model: Tagger,
     data: Dataset,
-    plan: Plan,
+    params: FineTune,
     machine: Machine,
     resume: ResumeFile,
     history: History,
-) -> None:
-    """Train in place on the data's training part; without training images the model stays."""
-    model.to(machine.device)
-    if len(data.train):
-        fit(
-            model,
-            data.train_images(machine.device),
-            data.validation_images(machine.device),
-            plan,
-            machine,
-            resume,
-            history,
-        )
+) -> History:
+    """Train everything in place, then choose the threshold; numbers go on from `history`."""
+    low, high = params.learning_rates
+    plan = Plan(
+        phase="fine_tune",
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        learning_rates=spread(low, high, len(model.layer_groups())),
+        weight_decay=params.weight_decay,
+        augment=params.augment,
+        seed=params.seed,
+        frozen=False,
+    )
+    _train(model, data, plan, machine, resume, history)
+    if params.threshold != "auto":
+        model.set_threshold(params.threshold)
+    elif len(data.train):
+        train = data.train_images(machine.device)
+        model.set_threshold(choose_threshold(model, train, params.seed))
+    return history
 
 
 def write_phase(folder: Path, model: Tagger, history: History) -> None:
@@ -61,5 +90,21 @@ def continue_history(folder: Path) -> History:
     )
 
 
-def _write_rows(path: Path, columns: Sequence[str], rows: list[dict[str, object]]) -> None:
+def _train(
+    model: Tagger,
+    data: Dataset,
+    plan: Plan,
+    machine: Machine,
+    resume: ResumeFile,
+    history: History,
+) -> History:
+    model.to(machine.device)
+    if len(data.train):
+        train = data.train_images(machine.device)
+        validation = data.validation_images(machine.device)
+        fit(model, train, validation, plan, machine, resume, history)
+    return history
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
     write_table(path, columns, ([row[column] for column in columns] for row in rows))

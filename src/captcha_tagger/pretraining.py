@@ -31,9 +31,7 @@ def pretrain(
     model.train()
     steps_per_epoch = max(1, params.images // (params.batch_size * REPORTS))
     groups = model.layer_groups()
-    optimizer = build_optimizer(
-        groups, [params.learning_rate] * len(groups), params.weight_decay
-    )
+    optimizer = build_optimizer(groups, [params.learning_rate] * len(groups), params.weight_decay)
     objective = _Objective(model, params, machine, REPORTS * steps_per_epoch)
     phase = Phase("backbone", REPORTS, steps_per_epoch)
     optimize(model, objective, optimizer, phase, resume, History(), dict)
@@ -68,9 +66,7 @@ def _start(architecture: Architecture, params: Backbone) -> Tagger:
 class _Objective:
     """The loss of one batch over the labels that each image's own alphabet can hold."""
 
-    def __init__(
-        self, model: Tagger, params: Backbone, machine: Machine, num_steps: int
-    ) -> None:
+    def __init__(self, model: Tagger, params: Backbone, machine: Machine, num_steps: int) -> None:
         self.model, self.params, self.machine = model, params, machine
         self.num_steps = num_steps
         self._batches: Iterator[Drawn] | None = None
