@@ -16,37 +16,36 @@ from captcha_tagger.errors import InputError
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with BatchNorm around an identity path.
+    """Two 3x3 convolutions with BatchNorm around a shortcut; starts as the shortcut alone.
 
-    Source: He et al., "Deep Residual Learning for Image Recognition" (2015).
+    Sources: He et al., "Deep Residual Learning for Image Recognition" (2015); the averaging
+    shortcut and the zero start are those of "Bag of Tricks for Image Classification" (2018).
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *convolve(channels, channels), *convolve(channels, channels)[:-1]
+            *_convolve(inputs, outputs, stride=stride),
+            nn.ReLU(inplace=True),
+            *_convolve(outputs, outputs),
+        )
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(stride, ceil_mode=True), *_convolve(inputs, outputs, size=1)
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return functional.relu(features + self.layers(features))
-
-
-def convolve(inputs: int, outputs: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+        return functional.relu(self.layers(features) + self.shortcut(features), inplace=True)
 
 
 def compact(channels: int) -> nn.Sequential:
     """A residual network of stride 8 for small images on CPUs: 50x200 -> 128 channels of 7x25."""
     return nn.Sequential(
         OrderedDict(
-            stem=convolve(channels, 32, stride=2, size=5),
-            stage1=nn.Sequential(Residual(32)),
-            stage2=nn.Sequential(convolve(32, 64, stride=2), Residual(64)),
-            stage3=nn.Sequential(convolve(64, 128, stride=2), Residual(128)),
+            stem=nn.Sequential(*_convolve(channels, 16, stride=2, size=5), nn.ReLU(inplace=True)),
+            stage1=Residual(16, 32, stride=2),
+            stage2=Residual(32, 64, stride=2),
+            stage3=Residual(64, 128),
         )
     )
 
@@ -91,6 +90,13 @@ def first_convolution(backbone: nn.Module) -> tuple[str, nn.Conv2d]:
     return next(
         (name, module) for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d)
     )
+
+
+def _convolve(
+    inputs: int, outputs: int, *, stride: int = 1, size: int = 3
+) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
+    return convolution, nn.BatchNorm2d(outputs)
 
 
 def _resnet_stages(resnet: models.ResNet, architecture: Architecture) -> nn.Sequential:

@@ -32,7 +32,8 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
         missing = Path(error.filename).name
         raise InputError(f"{folder}: no model here, {missing} is missing") from None
     except (ValidationError, SafetensorError, ValueError) as error:
-        raise InputError(f"{folder}: damaged model: {str(error).splitlines()[0]}") from None
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{folder}: damaged model: {reason}") from None
     model = Tagger(card)
     try:
         model.load_state_dict(weights)

@@ -127,7 +127,7 @@ def _read_state(path: Path) -> Weights:
     except FileNotFoundError:
         raise InputError(f"backbone.file: no such file: {path}") from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(f"backbone.file: {path} is no state dict of tensors: {reason}") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"backbone.file: {path} is no state dict of tensors")
