@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from captcha_tagger.admission import Found, Limits
 from captcha_tagger.decoding import decode_sized
 from captcha_tagger.errors import InputError
 from captcha_tagger.files import write_json
@@ -22,7 +23,7 @@ from captcha_tagger.outcomes import Reject, Seen, Tally, check_tally, format_out
 from captcha_tagger.parallel import count_cores, map_batches
 from captcha_tagger.params import Ingest
 from captcha_tagger.pixels import Pixels, PixelWriter
-from captcha_tagger.source import Found, Limits, open_source
+from captcha_tagger.source import open_source
 
 BATCH_FILES = 64
 # Starting processes takes as long as decoding so many images on one core (0.5 s).

@@ -53,8 +53,8 @@ def split_rows(targets: npt.NDArray[np.float32], groups: Ints, params: Split) ->
     num_groups = int(groups.max(initial=-1)) + 1
     if num_groups < len(shares):
         raise InputError(
-            f"split: {len(shares)} parts need at least as many different images; "
-            f"there are {num_groups}; lower split.folds or add images"
+            f"the manifest: {num_groups} different images, fewer than the {len(shares)} parts; "
+            "lower split.folds or add images"
         )
     generator = np.random.default_rng(params.seed)
     deal = _deal_stratified if params.method == "stratified" else _deal_randomly

@@ -1,0 +1,200 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captcha_tagger import intake
+from captcha_tagger.data_report import summarize, write_report
+from captcha_tagger.decoding import decode
+from captcha_tagger.errors import InputError
+from captcha_tagger.files import read_json, read_table
+from captcha_tagger.manifest import iterate_manifest, read_manifest
+from captcha_tagger.params import load_params
+from captcha_tagger.pixels import open_pixels
+from tests.hostile import TEXTS, draw, encode, fill_folder, pack, png
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL_IMAGES = Path(
+    os.environ.get("CAPTCHA_IMAGES", ROOT.parent / "shared/data/captcha-version-2-images")
+)
+PARAMS = load_params(ROOT / "params.yaml").ingest.model_copy(update={"height": 20, "width": 40})
+
+
+def ingest(source, out, **keys):
+    out.mkdir(parents=True)
+    return intake.ingest(source, PARAMS.model_copy(update=keys), out)
+
+
+def rejects(out):
+    return {row["file"]: row["reason"] for row in read_table(out / "rejects.csv")}
+
+
+def run_stage(folder, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, ROOT / "stages" / "ingest.py", *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT / "src"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return tmp_path
+
+
+def test_the_stage_writes_all_that_the_contract_names(workspace):
+    fill_folder(workspace / "images")
+    done = run_stage(workspace, "images", "data/ingest")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (workspace / "data/ingest").iterdir()} == {
+        "pixels.npy", "manifest.jsonl", "vocabulary.json", "rejects.csv",
+        "report.json", "report.md", "labels.csv", "data.png",
+    }  # fmt: skip
+    assert open_pixels(workspace / "data/ingest/pixels.npy").shape == (len(TEXTS), 1, 50, 200)
+
+
+def test_row_i_describes_image_i(tmp_path):
+    source = fill_folder(tmp_path / "in")
+    ingest(source, tmp_path / "out")
+    rows = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    pixels = open_pixels(tmp_path / "out" / "pixels.npy")
+    assert [row.text for row in rows] == sorted(TEXTS)
+    for row, image in zip(rows, pixels, strict=True):
+        data = (source / row.file).read_bytes()
+        assert np.array_equal(
+            image, decode(data, height=20, width=40, channels=1, max_pixels=10_000)
+        )
+    assert read_json(tmp_path / "out" / "vocabulary.json") == sorted(set("".join(TEXTS)))
+
+
+def test_a_repeated_inner_folder_collapses_without_blame(tmp_path):
+    inner = {f"samples/{text}.png": png(seed) for seed, text in enumerate(TEXTS)}
+    outer = {f"captchas/{name}": data for name, data in inner.items()}
+    archive = pack(tmp_path / "kaggle.zip", inner | outer)
+    tally = ingest(archive, tmp_path / "out")
+    assert (tally.rows, tally.rejected, tally.excused) == (8, 0, 8)
+    assert rejects(tmp_path / "out")["samples/ab1.png"] == (
+        "same pixels and text as captchas/samples/ab1.png"
+    )
+
+
+def test_pixels_under_two_texts_are_all_rejected(tmp_path):
+    source = fill_folder(tmp_path / "in")
+    for name in ("aa9", "ab1_2", "zz9"):
+        (source / f"{name}.png").write_bytes(png(0))  # as ab1.png
+    tally = ingest(source, tmp_path / "out", max_rejected=0.5)
+    reasons = rejects(tmp_path / "out")
+    assert set(reasons) == {"aa9.png", "ab1.png", "ab1_2.png", "zz9.png"}
+    assert all(reason.startswith("conflict") for reason in reasons.values())
+    rows = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    pixels = open_pixels(tmp_path / "out" / "pixels.npy")
+    assert tally.rows == len(rows) == len(pixels) == 7
+    seeds = [TEXTS.index(row.text) for row in rows]
+    for seed, image in zip(seeds, pixels, strict=True):
+        assert np.array_equal(
+            image, decode(png(seed), height=20, width=40, channels=1, max_pixels=10_000)
+        )
+
+
+def test_case_clashes_are_two_images_of_one_folded_text(tmp_path):
+    source = fill_folder(tmp_path / "in", ["abc", "ABC", "xyz"])
+    ingest(source, tmp_path / "out", case="lower")
+    rows = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    assert [row.text for row in rows] == ["abc", "abc", "xyz"]
+
+
+def test_too_many_rejects_fail_and_name_the_first(tmp_path):
+    source = fill_folder(tmp_path / "in")
+    (source / "broken.png").write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match=r"1 of 9 files rejected.*max_rejected.*broken.png: "):
+        ingest(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "holds no images"),
+        (["a.txt", "b.txt"], "none of its 2 files can be used: a.txt: not named as an image"),
+        (["aa.png", "aaa.png"], "'a' is the only label"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_an_error(tmp_path, names, message):
+    source = tmp_path / "in"
+    source.mkdir()
+    for seed, name in enumerate(names):
+        (source / name).write_bytes(png(seed))
+    with pytest.raises(InputError, match=message):
+        ingest(source, tmp_path / "out")
+
+
+def test_bad_input_is_one_line_and_leaves_earlier_outputs(workspace):
+    fill_folder(workspace / "images")
+    assert run_stage(workspace, "images", "data/ingest").returncode == 0
+    before = {path: path.read_bytes() for path in (workspace / "data").rglob("*.*")}
+    (workspace / "empty").mkdir()
+    (workspace / "fake.zip").write_bytes(b"no zip")
+    for source in ("nowhere", "empty", "fake.zip"):
+        done = run_stage(workspace, source, "data/ingest")
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"ingest: {source}: ")
+        assert done.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in (workspace / "data").rglob("*.*")} == before
+
+
+def test_processes_give_the_bytes_of_one(tmp_path, monkeypatch):
+    source = fill_folder(tmp_path / "in", [f"{text}_{n}" for text in TEXTS for n in range(30)])
+    (source / "bad.png").write_bytes(b"bad")
+    ingest(source, tmp_path / "serial")
+    monkeypatch.setattr(intake, "SERIAL_FILES", 0)
+    ingest(source, tmp_path / "parallel")
+    for path in (tmp_path / "serial").iterdir():
+        assert path.read_bytes() == (tmp_path / "parallel" / path.name).read_bytes()
+
+
+def test_a_formula_in_a_name_is_defused_in_every_table(tmp_path):
+    source = fill_folder(tmp_path / "in", ["=cmd", "+a", "-b", "@c", *TEXTS])
+    (source / "=bad.png").write_bytes(b"")
+    tally = ingest(source, tmp_path / "out", max_rejected=0.5)
+    summary = summarize(iterate_manifest(tmp_path / "out" / "manifest.jsonl"))
+    write_report(tmp_path / "out", summary, rejected=tally.rejected, excused=tally.excused)
+    for path in (tmp_path / "out").glob("*.csv"):
+        cells = [cell for row in read_table(path) for cell in row.values()]
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+
+
+def test_colour_is_kept_on_request(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    for seed, text in enumerate(TEXTS):
+        (source / f"{text}.webp").write_bytes(encode(draw(seed), "WEBP", lossless=True))
+    ingest(source, tmp_path / "out", color="rgb")
+    assert open_pixels(tmp_path / "out" / "pixels.npy").shape == (8, 3, 20, 40)
+
+
+def test_the_heavy_libraries_stay_unloaded_until_a_plot(workspace):
+    imports = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "stages" / "ingest.py", "nowhere", "out"],
+        cwd=workspace,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+    assert "captcha_tagger.intake" in imports
+    heavy = ("torch", "mlflow", "matplotlib", "scipy", "sklearn")
+    assert not any(f" {name}\n" in imports for name in heavy)
+
+
+@pytest.mark.skipif(not REAL_IMAGES.is_dir(), reason="CAPTCHA_IMAGES names no folder")
+def test_the_real_images_are_all_taken(tmp_path):
+    tally = ingest(REAL_IMAGES, tmp_path / "out", height=50, width=200)
+    assert (tally.rejected, tally.excused) == (0, 0)
+    assert tally.rows == 900
+    assert len(tally.labels) == 19
