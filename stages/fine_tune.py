@@ -10,7 +10,7 @@ from captcha_tagger.checkpoint import load_model
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
 from captcha_tagger.params import load_params
-from captcha_tagger.phase import continue_history, fine_tune, write_phase
+from captcha_tagger.phase import augment_samples, continue_history, fine_tune, write_phase
 from captcha_tagger.resume import ResumeFile, fingerprint
 
 
@@ -31,7 +31,7 @@ def main(ingest: Path, split: Path, train_head: Path, out: Path) -> None:
     resume = ResumeFile("fine_tune", key, every_seconds=params.compute.save_every_seconds)
     history = continue_history(train_head)
     fine_tune(model, data, params.fine_tune, machine, resume, history)
-    write_phase(out, model, history)
+    write_phase(out, model, history, augment_samples(data, params.fine_tune))
     resume.remove()
 
 

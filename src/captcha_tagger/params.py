@@ -124,6 +124,7 @@ class Evaluate(Section):
 
 class TopLosses(Section):
     images: Count
+    page_images: Count
 
 
 class Compute(Section):

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from captcha_tagger.augmentation import augment
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import Machine
 from captcha_tagger.dataset import Dataset
@@ -15,8 +19,10 @@ from captcha_tagger.files import atomic_folder, read_table, write_table
 from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import FineTune, TrainHead
+from captcha_tagger.pixels import Pixels
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.schedule import spread
+from captcha_tagger.sheets import pick_samples
 from captcha_tagger.thresholds import choose_threshold
 from captcha_tagger.training import History
 
@@ -73,9 +79,24 @@ def fine_tune(
     return history
 
 
-def write_phase(folder: Path, model: Tagger, history: History) -> None:
-    """Write model/, steps.csv and epochs.csv of one phase."""
+def augment_samples(data: Dataset, params: FineTune) -> Pixels:
+    """The training images of the sample sheet as fine-tuning sees them; none if it changes none.
+
+    Uint8 (images, channels, height, width), rounded for people to look at.
+    """
+    rows = pick_samples(data.train.tolist()) if params.augment else []
+    pixels = torch.from_numpy(data.pixels[rows])
+    generator = torch.Generator().manual_seed(params.seed)
+    return augment(pixels, generator).round().to(torch.uint8).numpy() if rows else pixels.numpy()
+
+
+def write_phase(
+    folder: Path, model: Tagger, history: History, augmented: Pixels | None = None
+) -> None:
+    """Write model/, steps.csv and epochs.csv of one phase, and augmented.npy where there is one."""
     with atomic_folder(folder) as beside:
+        if augmented is not None:
+            np.save(beside / "augmented.npy", augmented)
         save_model(model, beside / "model")
         _write_rows(beside / "steps.csv", STEP_COLUMNS, history.steps)
         _write_rows(beside / "epochs.csv", EPOCH_COLUMNS, history.epochs)

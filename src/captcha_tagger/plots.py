@@ -4,6 +4,7 @@ matplotlib is imported where it draws, so that stages start without it. The same
 bytes: no time stamp, no version in the file.
 """
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito, "Color Universal Design" (2008), without yellow, which is faint on white.
 BLUE, ORANGE, GREEN, PINK, SKY, RED = (
@@ -34,11 +36,32 @@ STYLE: Any = {
 @contextmanager
 def draw_figure(path: Path, *widths: float, height: float = 3.2) -> Iterator[Sequence["Axes"]]:
     """Yield axes side by side, so many inches wide each; then write the figure as a PNG file."""
+    with _write_figure(path, sum(widths), height) as figure:
+        yield figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+
+
+@contextmanager
+def draw_grid(
+    path: Path, number: int, columns: int, *, cell: tuple[float, float]
+) -> Iterator[Sequence["Axes"]]:
+    """Yield so many axes without ticks, a cell's inches each; then write them as a PNG file."""
+    rows = max(1, math.ceil(number / columns))
+    with _write_figure(path, columns * cell[0], rows * cell[1]) as figure:
+        cells = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in cells:
+            axes.set(xticks=[], yticks=[])
+            axes.grid(visible=False)
+            axes.spines[:].set_visible(False)
+        yield cells[:number]
+
+
+@contextmanager
+def _write_figure(path: Path, width: float, height: float) -> Iterator["Figure"]:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is shown for it
-        figure = Figure(figsize=(sum(widths), height), layout="constrained")
-        yield figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
         figure.savefig(path, format="png", metadata={"Software": None})

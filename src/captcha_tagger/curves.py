@@ -1,0 +1,107 @@
+"""The page's charts: training over both phases, precision against recall, calibration.
+
+Results -> Charts.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from captcha_tagger.charts import Chart, Point, Series, draw_lines, thin
+from captcha_tagger.results import Results, Table
+
+UNFREEZING = "unfreezing"
+
+
+def find_unfreezing(steps: Table) -> list[tuple[float, str]]:
+    """The first step of every phase after the first, with its name."""
+    firsts = [int(next(rows)["step"]) for _, rows in groupby(steps, lambda row: row["phase"])]
+    return [(step, UNFREEZING) for step in firsts[1:]]
+
+
+def draw_training(results: Results) -> list[Chart]:
+    """Loss, metrics and learning rate against the step; nothing where nothing was trained."""
+    if not results.steps:
+        return []
+    marks = find_unfreezing(results.steps)
+    return [
+        draw_lines(
+            "Loss",
+            [
+                Series("each step", "faint", thin(read_points(results.steps, "loss"))),
+                Series("training", "first", read_points(results.epochs, "train_loss"), dots=True),
+                Series(
+                    "validation",
+                    "second",
+                    read_points(results.epochs, "validation_loss"),
+                    dots=True,
+                ),
+            ],
+            x_label="step",
+            y_label="binary cross-entropy",
+            logarithmic=True,
+            marks=marks,
+        ),
+        draw_lines(
+            "Validation metrics",
+            [
+                Series(name, kind, read_points(results.epochs, key), dots=True)
+                for name, key, kind in (
+                    ("label accuracy", "label_accuracy", "first"),
+                    ("micro F1", "micro_f1", "second"),
+                    ("exact set", "exact_set", "third"),
+                )
+            ],
+            x_label="step",
+            y_label="share",
+            y_range=(0, 1),
+            marks=marks,
+        ),
+        draw_lines(
+            "Learning rate",
+            [Series("highest of the layer groups", "first", thin(_rates(results.steps)))],
+            x_label="step",
+            y_label="learning rate",
+            marks=marks,
+        ),
+    ]
+
+
+def draw_decisions(results: Results) -> list[Chart]:
+    """Precision against recall, and how often a label was there against its prob."""
+    share: Point = (0, 1)
+    precision_recall = [
+        (float(row["recall"]), float(row["precision"])) for row in results.precision_recall
+    ]
+    calibration = [
+        (float(row["mean_prob"]), float(row["share_present"])) for row in results.calibration
+    ]
+    return [
+        draw_lines(
+            "Calibration",
+            [
+                Series("perfect", "reference", [(0, 0), (1, 1)]),
+                Series("model", "first", calibration, dots=True),
+            ],
+            x_label="mean prob of the bin",
+            y_label="share with the label",
+            x_range=share,
+            y_range=share,
+        ),
+        draw_lines(
+            "Precision and recall",
+            [Series("all labels pooled", "first", precision_recall)],
+            x_label="recall",
+            y_label="precision",
+            x_range=share,
+            y_range=share,
+        ),
+    ]
+
+
+def read_points(table: Table, column: str, x: str = "step") -> list[Point]:
+    """The column against the step, as the history tables hold them."""
+    return [(float(row[x]), float(row[column])) for row in table]
+
+
+def _rates(steps: Table) -> Sequence[Point]:
+    return read_points(steps, "learning_rate")

@@ -1,0 +1,189 @@
+"""The page that people open after a run: one HTML file that needs nothing else.
+
+Results and params -> report.html. The same inputs give the same bytes.
+"""
+
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from captcha_tagger.curves import draw_decisions, draw_training
+from captcha_tagger.mistakes import Confusion, count_confusions, find_doubtful_names
+from captcha_tagger.page import write_page
+from captcha_tagger.params import Params
+from captcha_tagger.results import Results
+from captcha_tagger.sheets import pick_samples
+from captcha_tagger.thumbnails import encode_image, pack_evidence
+
+SHOWN_CONFUSIONS = 12
+SHOWN_REJECTS = 200
+SHOWN_FREQUENCIES = 80
+
+HEADLINES = {
+    "exact_set": ("Exact set", "images with every label right and none too many"),
+    "label_accuracy": ("Label accuracy", "right decisions, one per image and label"),
+    "micro_f1": ("Micro F1", "precision and recall of all decisions pooled"),
+    "macro_f1": ("Macro F1", "the mean of the labels' own F1"),
+}
+
+
+def write_report(path: Path, results: Results, params: Params) -> None:
+    """Write the page about the results; `params` are those that made them."""
+    shown = results.worst_first[: params.top_losses.page_images]
+    write_page(
+        path,
+        "report.html.j2",
+        style=["page.css", "report.css"],
+        script=["report.js"],
+        data=list_images(results, shown.tolist()),
+        context={
+            "headlines": _list_headlines(results),
+            "counts": _count(results),
+            "threshold": results.threshold,
+            "params": _list_params(params),
+            "hashes": results.hashes,
+            "samples": _sample_sheet(results),
+            "frequencies": _count_labels(results),
+            "rejects": results.rejects[:SHOWN_REJECTS],
+            "training": draw_training(results),
+            "epochs": results.epochs,
+            "labels": _list_labels(results),
+            "confusions": _list_confusions(results),
+            "decisions": draw_decisions(results),
+            "calibration": results.calibration,
+            "doubtful": find_doubtful_names(results),
+            "shown_images": len(shown),
+            "vocabulary": results.vocabulary,
+        },
+    )
+
+
+def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
+    """What the page's script needs to show the images at these positions, in this order."""
+    rows = [results.validation[position] for position in positions]
+    images = [
+        {
+            "position": position,
+            "file": results.rows[row].file,
+            "text": results.rows[row].text,
+            "picture": encode_image(results.pixels[row]),
+            "targets": np.flatnonzero(results.targets[position]).tolist(),
+            "probs": _round(results.probs[position]),
+            "losses": _round(results.losses[position]),
+        }
+        for position, row in zip(positions, rows, strict=True)
+    ]
+    return {
+        "vocabulary": results.vocabulary,
+        "threshold": results.threshold,
+        "size": results.pixels.shape[2:],
+        "grid": results.evidence.shape[2:],
+        "evidence": pack_evidence(results.evidence[positions]),
+        "images": images,
+    }
+
+
+def _round(values: np.ndarray[Any, np.dtype[np.float32]]) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]
+
+
+def _list_headlines(results: Results) -> list[dict[str, Any]]:
+    """The headline metrics with their intervals, beside what guessing would get."""
+    empty = ~results.targets.any(1)
+    positive = float(results.targets.mean())
+    all_positive = 2 * positive / (1 + positive)
+    baselines = {
+        "exact_set": ("no label ever", float(empty.mean())),
+        "label_accuracy": ("no label ever", results.metrics["all_negative_label_accuracy"]),
+        "micro_f1": ("every label always", all_positive),
+        "macro_f1": ("every label always", _all_positive_macro_f1(results)),
+    }
+    return [
+        {
+            "name": name,
+            "meaning": meaning,
+            "value": results.metrics[key],
+            **results.metrics["intervals"][key],
+            "baseline_name": baselines[key][0],
+            "baseline": baselines[key][1],
+        }
+        for key, (name, meaning) in HEADLINES.items()
+    ]
+
+
+def _all_positive_macro_f1(results: Results) -> float:
+    shares = results.targets.mean(0)
+    return float((2 * shares / (1 + shares)).mean())
+
+
+def _count(results: Results) -> dict[str, int]:
+    return {
+        "images": len(results.rows),
+        "train": len(results.train),
+        "validation": len(results.validation),
+        "right": int((~results.wrong).sum()),
+        "wrong": int(results.wrong.sum()),
+        "missed": int(results.missed.sum()),
+        "invented": int(results.invented.sum()),
+        "labels": len(results.vocabulary),
+        "rejects": len(results.rejects),
+    }
+
+
+def _list_params(params: Params) -> list[tuple[str, dict[str, Any]]]:
+    """The sections that make the results; of a source, only its name: paths are private."""
+    sections = params.model_dump(
+        include={"ingest", "split", "backbone", "train_head", "fine_tune", "evaluate"}
+    )
+    sections["ingest"]["source"] = PurePath(params.ingest.source).name
+    if params.backbone.file:
+        sections["backbone"]["file"] = PurePath(params.backbone.file).name
+    return list(sections.items())
+
+
+def _sample_sheet(results: Results) -> list[dict[str, str]]:
+    """Training images with their texts, each with an augmented copy where there is one."""
+    rows = pick_samples(results.train or results.validation)
+    sheet = [
+        {"text": results.rows[row].text, "picture": encode_image(results.pixels[row])}
+        for row in rows
+    ]
+    for entry, pixels in zip(sheet, results.augmented, strict=False):
+        entry["augmented"] = encode_image(pixels)
+    return sheet
+
+
+def _count_labels(results: Results) -> list[dict[str, Any]]:
+    """Images with each label, and those with it more than once; the most frequent first."""
+    texts = [row.text for row in results.rows]
+    counts = [
+        {
+            "label": label,
+            "images": sum(label in text for text in texts),
+            "repeated": sum(text.count(label) > 1 for text in texts),
+        }
+        for label in results.vocabulary
+    ]
+    if len(counts) > SHOWN_FREQUENCIES:
+        counts.sort(key=lambda count: -count["images"])
+    return counts[:SHOWN_FREQUENCIES]
+
+
+def _list_labels(results: Results) -> list[dict[str, Any]]:
+    missed, invented = results.missed.sum(0).tolist(), results.invented.sum(0).tolist()
+    return [
+        {
+            **{name: float(row[name]) for name in ("precision", "recall", "f1", "threshold")},
+            "average_precision": float(row["average_precision"]),
+            "label": label,
+            "support": int(row["support"]),
+            "missed": missed[column],
+            "invented": invented[column],
+        }
+        for column, (label, row) in enumerate(zip(results.vocabulary, results.labels, strict=True))
+    ]
+
+
+def _list_confusions(results: Results) -> list[Confusion]:
+    return count_confusions(results)[:SHOWN_CONFUSIONS]

@@ -1,0 +1,255 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("images").textContent);
+  const { vocabulary, threshold, images, size: [height, width], grid: [rows, columns] } = data;
+  const LEVELS = 63; // of the packed evidence, whose square root was stored
+  const CHUNK = 24; // cards added at a time, as the reader comes near
+  const OVERLAY = [213, 94, 0]; // vermilion of Okabe and Ito
+
+  for (const image of images) {
+    const targets = new Set(image.targets);
+    image.loss = image.losses.reduce((sum, loss) => sum + loss, 0);
+    image.answers = image.probs.map((prob, label) => {
+      const predicted = prob > threshold;
+      if (targets.has(label)) return predicted ? "right" : "missed";
+      return predicted ? "invented" : "absent";
+    });
+    image.costliest = image.losses.indexOf(Math.max(...image.losses));
+  }
+
+  const maps = unpack(data.evidence); // resolves to bytes (images, labels, rows, columns)
+  images.forEach((image, index) => { image.index = index; });
+
+  async function unpack(text) {
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  async function evidence(image, label) {
+    const cells = rows * columns;
+    const start = (image.index * vocabulary.length + label) * cells;
+    return Array.from((await maps).subarray(start, start + cells), (level) => (level / LEVELS) ** 2);
+  }
+
+  function create(tag, properties = {}, ...children) {
+    const { dataset, ...rest } = properties;
+    const element = Object.assign(document.createElement(tag), rest);
+    Object.assign(element.dataset, dataset);
+    element.append(...children);
+    return element;
+  }
+
+  const percent = (share) => `${(100 * share).toFixed(share > 0.999 && share < 1 ? 2 : 1)} %`;
+
+  // --- one card ---
+
+  function makeCard(image) {
+    const picture = create("div", { className: "picture" },
+      create("img", { width, height, loading: "lazy", decoding: "async", src: image.picture,
+                      alt: `Image ${image.file}` }));
+    const caption = create("p", { className: "caption" });
+    caption.setAttribute("aria-live", "polite");
+    const body = create("tbody");
+    const card = create("li", { className: "card", dataset: { file: image.file } },
+      create("header", {},
+        create("h3", { className: "file", textContent: image.file }),
+        create("span", { className: "loss", textContent: `loss ${(image.loss / vocabulary.length).toFixed(3)}` })),
+      picture, caption,
+      create("table", {},
+        create("thead", {}, create("tr", {}, ...["label", "answer", "prob", "of the loss"].map(
+          (name, index) => create("th", { scope: "col", textContent: name, className: index > 1 ? "number" : "" })))),
+        body));
+    fillLabels(card, image, body, false);
+    return card;
+  }
+
+  function fillLabels(card, image, body, everything) {
+    const order = vocabulary.map((_, label) => label)
+      .sort((a, b) => image.losses[b] - image.losses[a] || a - b);
+    const chosen = order.filter((label) => everything || image.answers[label] !== "absent"
+      || image.losses[label] > 0.05 * image.loss || label === chosenLabel());
+    body.replaceChildren(...chosen.map((label) => makeRow(card, image, label)));
+    const hidden = order.length - chosen.length;
+    if (hidden) {
+      const share = order.filter((label) => !chosen.includes(label))
+        .reduce((sum, label) => sum + image.losses[label], 0) / image.loss;
+      const button = create("button", { type: "button", className: "others", textContent: `${hidden} more labels` });
+      button.addEventListener("click", () => {
+        fillLabels(card, image, body, true);
+        body.querySelector("button").focus();
+      });
+      body.append(create("tr", {}, create("td", { colSpan: 3 }, button), amount(share)));
+    }
+  }
+
+  function makeRow(card, image, label) {
+    const answer = image.answers[label];
+    const words = { right: "✓ right", missed: "− missed", invented: "+ invented", absent: "not there" };
+    const button = create("button", { type: "button", className: "see label", textContent: vocabulary[label],
+                                      dataset: { label } });
+    button.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-label", `Where the model saw ${vocabulary[label]}`);
+    button.addEventListener("click", () => {
+      const pressed = button.getAttribute("aria-pressed") === "true";
+      showEvidence(card, image, pressed ? null : label);
+    });
+    return create("tr", { className: answer },
+      create("th", { scope: "row" }, button),
+      create("td", { className: `answer ${answer}`, textContent: words[answer] }),
+      amount(image.probs[label]),
+      amount(image.losses[label] / image.loss));
+  }
+
+  function amount(share) {
+    const cell = create("td", { className: "amount", textContent: percent(share) });
+    cell.style.setProperty("--share", `${100 * share}%`);
+    return cell;
+  }
+
+  // --- where the model saw a label ---
+
+  async function showEvidence(card, image, label) {
+    for (const button of card.querySelectorAll(".see")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.label) === label));
+    }
+    const picture = card.querySelector(".picture");
+    const caption = card.querySelector(".caption");
+    picture.querySelector("canvas")?.remove();
+    caption.textContent = "";
+    delete card.dataset.evidence;
+    if (label === null) return;
+    const map = await evidence(image, label);
+    const peak = Math.max(...map);
+    const name = vocabulary[label];
+    card.dataset.evidence = name;
+    picture.querySelector("canvas")?.remove();
+    if (peak === 0) {
+      caption.textContent = `No evidence of ${name} anywhere.`;
+      return;
+    }
+    picture.append(paint(map, peak));
+    const place = Math.round(100 * ((map.indexOf(peak) % columns) + 0.5) / columns);
+    caption.textContent = `Evidence of ${name}: strongest ${peak.toFixed(2)}, ${place} % from the left.`;
+  }
+
+  /** The map over the image, opaque where it peaks: its shape is what matters, its height is told. */
+  function paint(map, peak) {
+    const small = create("canvas", { width: columns, height: rows });
+    const cells = small.getContext("2d").createImageData(columns, rows);
+    map.forEach((value, cell) => cells.data.set([...OVERLAY, 190 * value / peak], 4 * cell));
+    small.getContext("2d").putImageData(cells, 0, 0);
+    const canvas = create("canvas", { width: 2 * width, height: 2 * height });
+    canvas.setAttribute("aria-hidden", "true");
+    canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
+    return canvas;
+  }
+
+  // --- filters, order, how many ---
+
+  const form = document.getElementById("filters");
+  const fields = form.elements;
+  const list = document.getElementById("cards");
+  let found = [];
+
+  function chosenLabel() {
+    return fields.label.value === "" ? null : Number(fields.label.value);
+  }
+
+  function matches(image) {
+    const label = chosenLabel();
+    const kind = fields.kind.value;
+    const text = fields.text.value.trim().toLowerCase();
+    if (text && !image.file.toLowerCase().includes(text) && !image.text.toLowerCase().includes(text)) return false;
+    const answers = label === null ? image.answers : [image.answers[label]];
+    const wrong = answers.some((answer) => answer === "missed" || answer === "invented");
+    if (kind === "wrong") return wrong;
+    if (kind === "right") return !wrong && (label === null || answers[0] === "right");
+    if (kind === "any") return label === null || answers[0] !== "absent";
+    return answers.includes(kind);
+  }
+
+  function order(kind) {
+    const label = chosenLabel();
+    const loss = (image) => (label === null ? image.loss : image.losses[label]);
+    const prob = (image) => image.probs[label ?? image.costliest];
+    const byFile = (a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0);
+    return {
+      "loss-down": (a, b) => loss(b) - loss(a) || a.index - b.index,
+      "loss-up": (a, b) => loss(a) - loss(b) || a.index - b.index,
+      "prob-down": (a, b) => prob(b) - prob(a) || a.index - b.index,
+      "prob-up": (a, b) => prob(a) - prob(b) || a.index - b.index,
+      "file-up": byFile,
+    }[kind];
+  }
+
+  function wanted() {
+    return Math.min(Number(fields.count.value), found.length);
+  }
+
+  function refresh() {
+    found = images.filter(matches).sort(order(fields.sort.value));
+    fields.count.max = Math.max(1, found.length);
+    fields.count.disabled = found.length < 2;
+    list.replaceChildren();
+    extend();
+  }
+
+  function extend() {
+    while (list.children.length > wanted()) list.lastElementChild.remove();
+    const more = found.slice(list.children.length, Math.min(list.children.length + CHUNK, wanted()));
+    for (const image of more) {
+      const card = makeCard(image);
+      list.append(card);
+      if (fields.evidence.checked) showEvidence(card, image, chosenLabel() ?? image.costliest);
+    }
+    document.getElementById("found").textContent =
+      found.length ? `${wanted().toLocaleString("en")} of ${found.length.toLocaleString("en")}` : "No image matches.";
+    watch.disconnect();
+    if (list.children.length < wanted()) watch.observe(document.getElementById("more"));
+  }
+
+  const watch = new IntersectionObserver(
+    (entries) => { if (entries.some((entry) => entry.isIntersecting)) extend(); },
+    { rootMargin: "1500px" });
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", (event) => (event.target === fields.count ? extend() : refresh()));
+
+  function show(filters) {
+    form.reset();
+    for (const [name, value] of Object.entries(filters)) fields[name].value = value;
+    refresh();
+    document.getElementById("top-losses").scrollIntoView();
+  }
+
+  for (const button of document.querySelectorAll(".jump")) {
+    button.addEventListener("click", () => show({ label: button.dataset.label }));
+  }
+  for (const button of document.querySelectorAll(".find")) {
+    button.addEventListener("click", () => show({ text: button.dataset.file, kind: "any" }));
+  }
+
+  // --- the table of labels ---
+
+  const table = document.getElementById("label-table");
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => heading.firstElementChild.addEventListener("click", () => {
+    const ascending = heading.getAttribute("aria-sort") !== "ascending";
+    for (const other of headings) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    const value = (row) => (column ? Number(row.cells[column].dataset.value) : row.cells[0].textContent.trim());
+    const compare = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0);
+    const sorted = [...table.tBodies[0].rows].sort((a, b) => (ascending ? compare(a, b) : compare(b, a)));
+    table.tBodies[0].append(...sorted);
+  }));
+
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+
+  if (!images.some((image) => image.answers.some((answer) => answer === "missed" || answer === "invented"))) {
+    fields.kind.value = "any";
+  }
+  refresh();
+})();
