@@ -44,17 +44,16 @@ def fit(
     history: History,
 ) -> None:
     """Train the model in place, scoring the validation images after every epoch."""
-    steps_per_epoch = math.ceil(len(train) / plan.batch_size)
 
     def score_epoch() -> dict[str, float]:
         scores = score(model, validation)
-        _set_mode(model, plan)
+        set_mode(model, plan)
         return scores
 
-    _set_mode(model, plan)
+    set_mode(model, plan)
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
-    objective = _Objective(model, train, plan, machine, steps_per_epoch)
-    phase = Phase(plan.phase, plan.epochs, steps_per_epoch)
+    objective = Objective(model, train, plan, machine)
+    phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch)
     optimize(model, objective, optimizer, phase, resume, history, score_epoch)
 
 
@@ -70,24 +69,18 @@ def score(model: Tagger, images: LabelledImages) -> dict[str, float]:
     }
 
 
-def _set_mode(model: Tagger, plan: Plan) -> None:
+def set_mode(model: Tagger, plan: Plan) -> None:
+    """Train mode, with the backbone frozen where the plan says so."""
     model.train()
     model.freeze_backbone(plan.frozen)
 
 
-class _Objective:
+class Objective:
     """The loss of one step: which images, how changed, through which part of the network."""
 
-    def __init__(
-        self,
-        model: Tagger,
-        train: LabelledImages,
-        plan: Plan,
-        machine: Machine,
-        steps_per_epoch: int,
-    ) -> None:
+    def __init__(self, model: Tagger, train: LabelledImages, plan: Plan, machine: Machine) -> None:
         self.model, self.train, self.plan, self.machine = model, train, plan, machine
-        self.steps_per_epoch = steps_per_epoch
+        self.steps_per_epoch = math.ceil(len(train) / plan.batch_size)
         self._features = self._cache_features() if plan.frozen and not plan.augment else None
         self._order: tuple[int, list[Tensor]] = (-1, [])
 

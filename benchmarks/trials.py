@@ -1,0 +1,118 @@
+"""One training outside DVC: a Dataset and params -> the validation part's answers, kept on disk."""
+
+import hashlib
+import shutil
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from captcha_tagger.compute import Machine
+from captcha_tagger.dataset import Dataset, load_dataset
+from captcha_tagger.files import atomic_file, write_json
+from captcha_tagger.inference import infer_logits
+from captcha_tagger.intake import ingest
+from captcha_tagger.model import Tagger
+from captcha_tagger.params import Params
+from captcha_tagger.phase import fine_tune, train_head
+from captcha_tagger.resume import ResumeFile, fingerprint, state_folder
+from captcha_tagger.splitting import group_rows, split_rows
+from captcha_tagger.transfer import start_tagger
+
+SET_ASIDE = 100
+FOLDER = Path("quality")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits and targets (images, labels) of the validation rows, the threshold, the rows."""
+
+    logits: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    threshold: float
+    rows: NDArray[np.int64]
+
+    @property
+    def probs(self) -> NDArray[np.float32]:
+        return torch.sigmoid(torch.from_numpy(self.logits)).numpy()
+
+
+def load_images(source: Path, params: Params) -> Dataset:
+    """Ingest a folder beside the pipeline's own data; all rows are in the training part."""
+    folder = state_folder() / FOLDER / "ingest"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    ingest(source, params.ingest, folder)
+    write_json(folder / "parts.json", {"train": [], "validation": []})
+    data = load_dataset(folder, folder)
+    return replace(data, train=np.arange(len(data.rows)))
+
+
+def set_aside(data: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
+    """The data without its 100 images of the smallest name hash, and the rows of those."""
+    names = [hashlib.sha256(Path(row.file).name.encode()).hexdigest() for row in data.rows]
+    order = np.argsort(names, kind="stable")
+    return replace(data, train=np.sort(order[SET_ASIDE:])), np.sort(order[:SET_ASIDE])
+
+
+def split(data: Dataset, params: Params) -> Dataset:
+    """The data with its training part split anew, as the split stage would."""
+    chosen = data.train
+    rows = [data.rows[row] for row in chosen]
+    groups = group_rows([row.text for row in rows], [row.pixels for row in rows])
+    parts = split_rows(data.targets[chosen], groups, params.split)
+    return replace(data, train=chosen[parts.train], validation=chosen[parts.validation])
+
+
+def with_seed(params: Params, seed: int, **split_changes: object) -> Params:
+    """The params with another seed for the split and both phases."""
+    return params.model_copy(
+        update={
+            "split": params.split.model_copy(update={"seed": seed, **split_changes}),
+            "train_head": params.train_head.model_copy(update={"seed": seed}),
+            "fine_tune": params.fine_tune.model_copy(update={"seed": seed}),
+        }
+    )
+
+
+def train(data: Dataset, backbone: Path, params: Params, machine: Machine) -> Tagger:
+    """Both phases, without a word."""
+    resume = ResumeFile("trial", "unused", every_seconds=float("inf"))
+    resume.remove()
+    with redirect_stdout(StringIO()):
+        model = start_tagger(backbone, data, params.train_head)
+        history = train_head(model, data, params.train_head, machine, resume)
+        resume.remove()
+        fine_tune(model, data, params.fine_tune, machine, resume, history)
+        resume.remove()
+    return model.eval()
+
+
+def answer(data: Dataset, backbone: Path, params: Params, machine: Machine) -> Answers:
+    """Train and ask the validation part, or read what an earlier call of the same trial kept."""
+    settings = [
+        params.train_head.model_dump(),
+        params.fine_tune.model_dump(),
+        params.compute.model_dump(),
+        data.train.tolist(),
+        data.validation.tolist(),
+        data.targets.astype(int).tolist(),
+    ]
+    key = fingerprint(settings, [backbone / "weights.safetensors"])
+    path = state_folder() / FOLDER / f"{key}.npz"
+    if not path.exists():
+        model = train(data, backbone, params, machine)
+        logits = infer_logits(model, data.validation_images(machine.device))
+        with atomic_file(path) as beside, beside.open("wb") as file:
+            np.savez(file, logits=logits, threshold=model.card.threshold)
+    with np.load(path) as kept:
+        return Answers(
+            kept["logits"],
+            data.targets[data.validation],
+            float(kept["threshold"]),
+            data.validation,
+        )
