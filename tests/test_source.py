@@ -93,6 +93,17 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
     assert refusals(tmp_path) == {"pipe.png": "not a regular file"}
 
 
+def test_an_entry_without_a_name_is_refused(tmp_path):
+    """Python 3.11's ZipInfo.is_dir raised IndexError; found by fuzzing."""
+    archive = tmp_path / "z.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        with file.open(zipfile.ZipInfo(""), "w") as entry:
+            entry.write(png(0))
+        file.writestr("b.png", png(1))
+    assert "not named as an image" in refusals(archive)[""]
+    assert read(archive)[1].data == png(1)
+
+
 def link_entry():
     info = zipfile.ZipInfo("link.png")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16

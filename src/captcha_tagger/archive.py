@@ -22,7 +22,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def list_entries(archive: zipfile.ZipFile, path: Path, max_files: int) -> list[zipfile.ZipInfo]:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # ZipInfo.is_dir fails on an empty name in Python 3.11.
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     check_count(len(entries), path, max_files)
     return sorted(entries, key=lambda entry: entry.filename)
 
