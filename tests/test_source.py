@@ -42,6 +42,28 @@ def test_a_zip_gives_what_its_folder_gives(tmp_path):
     assert read(archive) == read(folder)
 
 
+def test_large_archives_say_so_in_zip64_and_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    archive = pack(tmp_path / "z.zip", {f"{n}.png": png(n) for n in range(3)})
+    assert b"PK\6\6" in archive.read_bytes()
+    assert [found.data for found in read(archive)] == [png(n) for n in range(3)]
+
+
+def test_what_surrounds_an_archive_does_not_matter(tmp_path):
+    archive = tmp_path / "z.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.comment = b"a comment"
+        file.writestr("a.png", png(0))
+    archive.write_bytes(b"#!/bin/unzip\n" + archive.read_bytes())
+    assert read(archive)[0].data == png(0)
+
+
+@pytest.mark.parametrize("name", ["é.png", "шалом/ab.png"])
+def test_names_outside_ascii_are_those_that_were_packed(tmp_path, name):
+    assert read(pack(tmp_path / "z.zip", {name: png(0)}))[0].file == name
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a", ".png", "a.png.exe", "a.svg"])
 def test_what_is_not_named_as_an_image_is_not_read(tmp_path, name):
     (tmp_path / name).write_bytes(png(0))
@@ -94,7 +116,7 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
 
 
 def test_an_entry_without_a_name_is_refused(tmp_path):
-    """Python 3.11's ZipInfo.is_dir raised IndexError; found by fuzzing."""
+    """Python 3.11's zipfile raises IndexError on it; found by fuzzing."""
     archive = tmp_path / "z.zip"
     with zipfile.ZipFile(archive, "w") as file:
         with file.open(zipfile.ZipInfo(""), "w") as entry:

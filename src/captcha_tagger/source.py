@@ -18,7 +18,7 @@ from captcha_tagger.admission import (
     check_size,
     refuse_name,
 )
-from captcha_tagger.archive import list_entries, open_archive, read_entries
+from captcha_tagger.archive import open_archive
 from captcha_tagger.errors import InputError
 
 
@@ -37,10 +37,9 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
         names = sorted(_walk(path, limits.max_files))
         yield Source(len(names), cap_total((_read_file(path, n, limits) for n in names), limits))
     elif path.is_file():
-        with open_archive(path) as archive:
-            entries = list_entries(archive, path, limits.max_files)
-            found = read_entries(archive, entries, limits)
-            yield Source(len(entries), cap_total(found, limits))
+        with path.open("rb") as file:
+            archive = open_archive(file, path, limits.max_files)
+            yield Source(len(archive), cap_total(archive.read(limits), limits))
     else:
         raise InputError(
             f"{path}: no such folder or zip; set ingest.source (under `dvc exp run --temp` or "
