@@ -7,8 +7,8 @@ python stages/top_losses.py data/ingest data/split data/train_head data/fine_tun
 from pathlib import Path
 
 from captcha_tagger import stage
-from captcha_tagger.files import atomic_folder
 from captcha_tagger.figures import draw_curves, draw_labels, draw_top_losses
+from captcha_tagger.files import atomic_folder
 from captcha_tagger.mistakes import write_doubtful_names, write_top_losses
 from captcha_tagger.params import load_params
 from captcha_tagger.report import write_report

@@ -4,6 +4,7 @@ Data -> Chart in the units of its view box. Nothing here knows colours; they are
 """
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -97,7 +98,7 @@ def draw_lines(
     points = [point for one in series for point in one.points]
     x_low, x_high = x_range or _fit([x for x, _ in points])
     values = [y for _, y in points if y > 0 or not logarithmic]
-    y_low, y_high = y_range or _fit(values)
+    y_low, y_high = y_range or (_fit(values) if logarithmic else (0, _round_up(values)))
     x_axis = Axis(x_low, x_high, LEFT, WIDTH - RIGHT)
     y_axis = Axis(y_low, y_high, HEIGHT - BOTTOM, TOP, logarithmic)
     return Chart(
@@ -113,9 +114,11 @@ def draw_lines(
 
 def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
     """At most `limit` points: the means of equal runs of consecutive ones."""
-    run = math.ceil(len(points) / limit)
-    runs = [points[start : start + run] for start in range(0, len(points), max(1, run))]
-    return [(math.fsum(x for x, _ in r) / len(r), math.fsum(y for _, y in r) / len(r)) for r in runs]
+    length = max(1, math.ceil(len(points) / limit))
+    runs = [points[start : start + length] for start in range(0, len(points), length)]
+    return [
+        (statistics.fmean(x for x, _ in run), statistics.fmean(y for _, y in run)) for run in runs
+    ]
 
 
 def _lay(series: Series, x: Callable[[float], float], y: Callable[[float], float]) -> Line:
@@ -131,11 +134,23 @@ def _fit(values: Sequence[float]) -> Point:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def _round(low: float, high: float) -> list[float]:
-    """About five round numbers between low and high."""
+def _round_up(values: Sequence[float]) -> float:
+    """The first round number from the highest value on, above 0."""
+    high = max(values, default=0) or 1.0
+    step = _choose_step(0, high)
+    return round(math.ceil(high / step - 1e-9) * step, 12)
+
+
+def _choose_step(low: float, high: float) -> float:
+    """The round number of which about five make the way from low to high."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+
+
+def _round(low: float, high: float) -> list[float]:
+    """About five round numbers between low and high."""
+    step = _choose_step(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
 

@@ -3,6 +3,7 @@
 Results -> Charts.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -23,6 +24,7 @@ def draw_training(results: Results) -> list[Chart]:
     if not results.steps:
         return []
     marks = find_unfreezing(results.steps)
+    steps: Point = (0, max(1, int(results.steps[-1]["step"])))
     return [
         draw_lines(
             "Loss",
@@ -37,6 +39,7 @@ def draw_training(results: Results) -> list[Chart]:
                 ),
             ],
             x_label="step",
+            x_range=steps,
             y_label="binary cross-entropy",
             logarithmic=True,
             marks=marks,
@@ -52,6 +55,7 @@ def draw_training(results: Results) -> list[Chart]:
                 )
             ],
             x_label="step",
+            x_range=steps,
             y_label="share",
             y_range=(0, 1),
             marks=marks,
@@ -60,9 +64,26 @@ def draw_training(results: Results) -> list[Chart]:
             "Learning rate",
             [Series("highest of the layer groups", "first", thin(_rates(results.steps)))],
             x_label="step",
+            x_range=steps,
             y_label="learning rate",
             marks=marks,
         ),
+    ]
+
+
+def describe_course(results: Results) -> list[tuple[str, str]]:
+    """The training in a few lines: how long, from where to where, and its best epoch."""
+    if not results.epochs:
+        return []
+    first, last = results.epochs[0], results.epochs[-1]
+    best = min(results.epochs, key=lambda epoch: float(epoch["validation_loss"]))
+    losses = [f"{float(epoch['validation_loss']):.3f}" for epoch in (first, last)]
+    phases = Counter(epoch["phase"] for epoch in results.epochs)
+    return [
+        *((f"epochs of {phase}", str(epochs)) for phase, epochs in phases.items()),
+        ("steps", f"{len(results.steps):,}"),
+        ("validation loss, first to last", " → ".join(losses)),
+        ("lowest validation loss", f"epoch {best['epoch']} of {last['epoch']}"),
     ]
 
 

@@ -20,7 +20,10 @@ DRAWN_LABELS = 60
 def draw_curves(path: Path, results: Results) -> None:
     """Losses, validation metrics and learning rates of both phases against the step."""
     steps, epochs = results.steps, results.epochs
-    with atomic_file(path) as beside, plots.draw_figure(beside, 4.2, 4.2, 3.4) as (loss, score, rate):
+    with (
+        atomic_file(path) as beside,
+        plots.draw_figure(beside, 4.2, 4.2, 3.4) as (loss, score, rate),
+    ):
         loss.plot(*_columns(steps, "loss"), color=plots.SKY, linewidth=0.6, label="each step")
         loss.plot(*_columns(epochs, "train_loss"), "o-", color=plots.BLUE, ms=3, label="training")
         loss.plot(
@@ -47,7 +50,7 @@ def draw_curves(path: Path, results: Results) -> None:
 
 
 def draw_labels(path: Path, results: Results) -> None:
-    """F1 of each label, and how often it was missed and invented; the worst where there are many."""
+    """F1 of each label, and how often it was missed and invented; of many labels the worst."""
     scores = np.array([float(row["f1"]) for row in results.labels])
     shown = np.sort(np.argsort(scores, kind="stable")[:DRAWN_LABELS])
     names = [results.vocabulary[column] for column in shown]

@@ -3,10 +3,12 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from captcha_tagger.images import LabelledImages
-from captcha_tagger.model import Tagger
+from captcha_tagger.model import NoisyOrHead, Tagger
+from captcha_tagger.saliency import grad_cam
 
 BATCH = 64
 
@@ -26,12 +28,17 @@ def infer(model: Tagger, images: LabelledImages) -> tuple[NDArray[np.float32], f
     return torch.sigmoid(logits).numpy(), float(loss)
 
 
-@torch.no_grad()
 def infer_evidence(model: Tagger, images: LabelledImages) -> NDArray[np.float16]:
-    """The prob that each position shows each label (images, labels, rows, columns)."""
+    """How much each position shows each label, in 0..1 (images, labels, rows, columns).
+
+    A noisy-or head knows each position's prob; for other heads the maps are Grad-CAM's.
+    """
     model.eval()
-    parts = [
-        torch.sigmoid(model.evidence(images.pixels(picks))).half().cpu()
-        for picks in images.batches(BATCH)
-    ]
+    look = _look if isinstance(model.head, NoisyOrHead) else grad_cam
+    parts = [look(model, images.pixels(picks)).half().cpu() for picks in images.batches(BATCH)]
     return torch.cat(parts).numpy()
+
+
+@torch.no_grad()
+def _look(model: Tagger, pixels: Tensor) -> Tensor:
+    return torch.sigmoid(model.evidence(pixels))

@@ -49,7 +49,7 @@ def format_percent(share: float, digits: int = 1) -> str:
     text = f"{100 * share:.{digits}f}"
     if share < 1 and float(text) == 100:
         text = f"{100 - 10**-digits:.{digits}f}"
-    return f"{text} %"
+    return f"{text}\N{NO-BREAK SPACE}%"
 
 
 def _join(names: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ STYLE: Any = {
 def draw_figure(path: Path, *widths: float, height: float = 3.2) -> Iterator[Sequence["Axes"]]:
     """Yield axes side by side, so many inches wide each; then write the figure as a PNG file."""
     with _write_figure(path, sum(widths), height) as figure:
-        yield figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+        yield list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0])
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def draw_grid(
     """Yield so many axes without ticks, a cell's inches each; then write them as a PNG file."""
     rows = max(1, math.ceil(number / columns))
     with _write_figure(path, columns * cell[0], rows * cell[1]) as figure:
-        cells = figure.subplots(rows, columns, squeeze=False).ravel()
+        cells = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes in cells:
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)

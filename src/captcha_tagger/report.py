@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from captcha_tagger.curves import draw_decisions, draw_training
+from captcha_tagger.curves import describe_course, draw_decisions, draw_training
 from captcha_tagger.mistakes import Confusion, count_confusions, find_doubtful_names
 from captcha_tagger.page import write_page
 from captcha_tagger.params import Params
@@ -18,6 +18,7 @@ from captcha_tagger.thumbnails import encode_image, pack_evidence
 
 SHOWN_CONFUSIONS = 12
 SHOWN_REJECTS = 200
+HARDEST = 3
 SHOWN_FREQUENCIES = 80
 
 HEADLINES = {
@@ -40,6 +41,7 @@ def write_report(path: Path, results: Results, params: Params) -> None:
         context={
             "headlines": _list_headlines(results),
             "counts": _count(results),
+            "hardest": _rank_errors(results),
             "threshold": results.threshold,
             "params": _list_params(params),
             "hashes": results.hashes,
@@ -47,6 +49,7 @@ def write_report(path: Path, results: Results, params: Params) -> None:
             "frequencies": _count_labels(results),
             "rejects": results.rejects[:SHOWN_REJECTS],
             "training": draw_training(results),
+            "course": describe_course(results),
             "epochs": results.epochs,
             "labels": _list_labels(results),
             "confusions": _list_confusions(results),
@@ -131,6 +134,13 @@ def _count(results: Results) -> dict[str, int]:
     }
 
 
+def _rank_errors(results: Results) -> list[tuple[str, int]]:
+    """The labels most often missed or invented, and how often."""
+    errors = (results.missed | results.invented).sum(0)
+    worst = np.argsort(-errors, kind="stable")[:HARDEST]
+    return [(results.vocabulary[column], int(errors[column])) for column in worst if errors[column]]
+
+
 def _list_params(params: Params) -> list[tuple[str, dict[str, Any]]]:
     """The sections that make the results; of a source, only its name: paths are private."""
     sections = params.model_dump(
@@ -157,7 +167,7 @@ def _sample_sheet(results: Results) -> list[dict[str, str]]:
 def _count_labels(results: Results) -> list[dict[str, Any]]:
     """Images with each label, and those with it more than once; the most frequent first."""
     texts = [row.text for row in results.rows]
-    counts = [
+    counts: list[dict[str, Any]] = [
         {
             "label": label,
             "images": sum(label in text for text in texts),

@@ -66,8 +66,7 @@ class Results:
     @cached_property
     def wrong(self) -> Bools:
         """Whether anything is missed or invented (images,)."""
-        wrong: Bools = (self.missed | self.invented).any(1)
-        return wrong
+        return np.asarray((self.missed | self.invented).any(1))
 
     @cached_property
     def worst_first(self) -> NDArray[np.int64]:

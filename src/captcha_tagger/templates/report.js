@@ -40,7 +40,9 @@
     return element;
   }
 
-  const percent = (share) => `${(100 * share).toFixed(share > 0.999 && share < 1 ? 2 : 1)} %`;
+  const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+  // Only what is 1 reads 1.000; the probs came with four digits.
+  const prob = (value) => (value < 1 ? Math.min(value, 0.999) : 1).toFixed(3);
 
   // --- one card ---
 
@@ -55,13 +57,21 @@
       create("header", {},
         create("h3", { className: "file", textContent: image.file }),
         create("span", { className: "loss", textContent: `loss ${(image.loss / vocabulary.length).toFixed(3)}` })),
-      picture, caption,
+      picture,
+      create("p", { className: "sets" }, "labels ", setOf(image, ["right", "missed"]),
+             ", predicted ", setOf(image, ["right", "invented"])),
+      caption,
       create("table", {},
-        create("thead", {}, create("tr", {}, ...["label", "answer", "prob", "of the loss"].map(
+        create("thead", {}, create("tr", {}, ...["label", "answer", "prob", "of loss"].map(
           (name, index) => create("th", { scope: "col", textContent: name, className: index > 1 ? "number" : "" })))),
         body));
     fillLabels(card, image, body, false);
     return card;
+  }
+
+  function setOf(image, kinds) {
+    const labels = vocabulary.filter((_, label) => kinds.includes(image.answers[label]));
+    return create("span", { className: "label", textContent: labels.join("") || "nothing" });
   }
 
   function fillLabels(card, image, body, everything) {
@@ -79,7 +89,7 @@
         fillLabels(card, image, body, true);
         body.querySelector("button").focus();
       });
-      body.append(create("tr", {}, create("td", { colSpan: 3 }, button), amount(share)));
+      body.append(create("tr", {}, create("td", { colSpan: 3 }, button), amount(share, percent)));
     }
   }
 
@@ -97,12 +107,12 @@
     return create("tr", { className: answer },
       create("th", { scope: "row" }, button),
       create("td", { className: `answer ${answer}`, textContent: words[answer] }),
-      amount(image.probs[label]),
-      amount(image.losses[label] / image.loss));
+      amount(image.probs[label], prob),
+      amount(image.losses[label] / image.loss, percent));
   }
 
-  function amount(share) {
-    const cell = create("td", { className: "amount", textContent: percent(share) });
+  function amount(share, format) {
+    const cell = create("td", { className: "amount", textContent: format(share) });
     cell.style.setProperty("--share", `${100 * share}%`);
     return cell;
   }
@@ -133,11 +143,13 @@
     caption.textContent = `Evidence of ${name}: strongest ${peak.toFixed(2)}, ${place} % from the left.`;
   }
 
-  /** The map over the image, opaque where it peaks: its shape is what matters, its height is told. */
+  // Every map is strongest at its own peak, so that faint evidence can be seen; a faint peak stays
+  // fainter, and the caption tells its height.
   function paint(map, peak) {
     const small = create("canvas", { width: columns, height: rows });
     const cells = small.getContext("2d").createImageData(columns, rows);
-    map.forEach((value, cell) => cells.data.set([...OVERLAY, 190 * value / peak], 4 * cell));
+    const opacity = 110 + 100 * peak;
+    map.forEach((value, cell) => cells.data.set([...OVERLAY, opacity * value / peak], 4 * cell));
     small.getContext("2d").putImageData(cells, 0, 0);
     const canvas = create("canvas", { width: 2 * width, height: 2 * height });
     canvas.setAttribute("aria-hidden", "true");
