@@ -22,7 +22,7 @@ def draw_curves(path: Path, results: Results) -> None:
     steps, epochs = results.steps, results.epochs
     with (
         atomic_file(path) as beside,
-        plots.draw_figure(beside, 4.2, 4.2, 3.4) as (loss, score, rate),
+        plots.draw_figure(beside, 3.7, 3.6, 2.9) as (loss, score, rate),
     ):
         loss.plot(*_columns(steps, "loss"), color=plots.SKY, linewidth=0.6, label="each step")
         loss.plot(*_columns(epochs, "train_loss"), "o-", color=plots.BLUE, ms=3, label="training")
@@ -30,6 +30,7 @@ def draw_curves(path: Path, results: Results) -> None:
             *_columns(epochs, "validation_loss"), "s--", color=plots.RED, ms=3, label="validation"
         )
         loss.set_yscale("log")
+        loss.yaxis.set_major_formatter("{x:g}")
         loss.set_title("Loss: binary cross-entropy")
         for name, line, color in (
             ("label_accuracy", "o-", plots.BLUE),
@@ -46,7 +47,7 @@ def draw_curves(path: Path, results: Results) -> None:
         for axes in (loss, score, rate):
             _mark_unfreezing(axes, results)
         loss.legend()
-        score.legend(loc="lower right")
+        score.legend()
 
 
 def draw_labels(path: Path, results: Results) -> None:
@@ -65,7 +66,7 @@ def draw_labels(path: Path, results: Results) -> None:
         right.bar(
             places + 0.2, invented, 0.4, color=plots.SKY, label="invented", hatch="///", ec="white"
         )
-        right.set_title("Validation images with the label missed or invented")
+        right.set_title("Validation images with an error in the label")
         right.margins(y=0.2)
         right.legend(ncols=2)
         for axes in (left, right):
@@ -78,7 +79,7 @@ def draw_top_losses(path: Path, results: Results, num_images: int) -> None:
     worst = results.worst_first[:num_images]
     with (
         atomic_file(path) as beside,
-        plots.draw_grid(beside, len(worst), COLUMNS, cell=(2.9, 1.25)) as cells,
+        plots.draw_grid(beside, len(worst), COLUMNS, cell=(2.5, 1.1)) as cells,
     ):
         for axes, position in zip(cells, worst.tolist(), strict=True):
             row = results.validation[position]
