@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro test test-slow lint format ui clean
+.PHONY: help setup lock repro original crossval test test-slow lint format ui clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,18 @@ lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 repro: setup  ## run the whole pipeline, or what has changed of it
 	@captcha-tagger check
 	dvc repro
+
+BACKBONE ?= imagenet
+original: setup  ## the original blog post's recipe as a DVC experiment (BACKBONE=random offline)
+	dvc exp run --name original-$(BACKBONE) --force \
+	  -S backbone.source=$(BACKBONE) -S backbone.architecture=resnet18 -S backbone.output_stride=32 \
+	  -S train_head.pooling=concat -S train_head.epochs=5 -S train_head.learning_rate=5e-2 \
+	  -S train_head.batch_size=64 -S train_head.augment=true \
+	  -S fine_tune.epochs=15 -S 'fine_tune.learning_rates=[1e-3,1e-2]' -S fine_tune.batch_size=64 \
+	  -S fine_tune.threshold=0.2
+
+crossval: setup  ## cross-validate the params on FOLDER: 5 folds x 3 seeds
+	python benchmarks/quality.py crossval $(FOLDER)
 
 test: setup  ## run the fast tests
 	pytest
