@@ -1,0 +1,33 @@
+import torch
+from safetensors.torch import load_file
+
+from captcha_tagger.files import read_json, read_table
+from tests.stages.conftest import COMMANDS, Workspace
+
+
+def test_the_unfreezing_moves_every_layer(trained: Workspace) -> None:
+    before = load_file(trained.data / "train_head" / "model" / "weights.safetensors")
+    after = load_file(trained.data / "fine_tune" / "model" / "weights.safetensors")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert before.keys() - moved == {"mean", "std"}
+
+
+def test_history_goes_on_where_the_heads_ended(trained: Workspace) -> None:
+    steps = read_table(trained.data / "fine_tune" / "steps.csv")
+    epochs = read_table(trained.data / "fine_tune" / "epochs.csv")
+    assert [int(row["step"]) for row in steps] == list(range(4, 12))
+    assert [row["epoch"] for row in epochs] == ["2", "3"]
+
+
+def test_the_same_run_gives_the_same_bytes(trained: Workspace) -> None:
+    names = ["model/weights.safetensors", "model/model.json", "steps.csv", "epochs.csv"]
+    before = [trained.read("fine_tune", name) for name in names]
+    assert trained.run(*COMMANDS[5]) == 0
+    assert [trained.read("fine_tune", name) for name in names] == before
+
+
+def test_the_threshold_is_stored_with_the_model(trained: Workspace) -> None:
+    card = read_json(trained.data / "fine_tune" / "model" / "model.json")
+    assert 0 < card["threshold"] < 1
+    metrics = read_json(trained.data / "evaluate" / "metrics.json")
+    assert metrics["threshold"] == card["threshold"]
