@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40
 MAX_POINTS = 600  # more than a chart this wide can tell apart
+SMALLEST = 1e-6  # below it a value is as good as 0
 
 Point = tuple[float, float]
 
@@ -97,8 +98,8 @@ def draw_lines(
     """Lay the series out on shared axes, whose ranges fit the data unless given."""
     points = [point for one in series for point in one.points]
     x_low, x_high = x_range or _fit([x for x, _ in points])
-    values = [y for _, y in points if y > 0 or not logarithmic]
-    y_low, y_high = y_range or (_fit(values) if logarithmic else (0, _round_up(values)))
+    values = [y for _, y in points]
+    y_low, y_high = y_range or (_fit_decades(values) if logarithmic else (0, _round_up(values)))
     x_axis = Axis(x_low, x_high, LEFT, WIDTH - RIGHT)
     y_axis = Axis(y_low, y_high, HEIGHT - BOTTOM, TOP, logarithmic)
     return Chart(
@@ -134,9 +135,17 @@ def _fit(values: Sequence[float]) -> Point:
     return (low, high) if high > low else (low, low + 1.0)
 
 
+def _fit_decades(values: Sequence[float]) -> Point:
+    """A range for a logarithmic axis, at least one decade long."""
+    low = max(SMALLEST, min(values, default=0.1))
+    return low, max(10 * low, max(values, default=1.0))
+
+
 def _round_up(values: Sequence[float]) -> float:
     """The first round number from the highest value on, above 0."""
-    high = max(values, default=0) or 1.0
+    high = max(values, default=0)
+    if high < SMALLEST:
+        return 1.0
     step = _choose_step(0, high)
     return round(math.ceil(high / step - 1e-9) * step, 12)
 

@@ -156,7 +156,11 @@ def _sample_sheet(results: Results) -> list[dict[str, str]]:
     """Training images with their texts, each with an augmented copy where there is one."""
     rows = pick_samples(results.train or results.validation)
     sheet = [
-        {"text": results.rows[row].text, "picture": encode_image(results.pixels[row])}
+        {
+            "text": results.rows[row].text,
+            "picture": encode_image(results.pixels[row]),
+            "augmented": "",
+        }
         for row in rows
     ]
     for entry, pixels in zip(sheet, results.augmented, strict=False):

@@ -1,0 +1,148 @@
+"""A finished run on disk, as small as can be: what the stages before top_losses leave.
+
+Its file names and labels are as hostile as file systems allow.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from captcha_tagger.data_report import summarize, write_report
+from captcha_tagger.files import write_json, write_table
+from captcha_tagger.labels import encode_texts, make_vocabulary
+from captcha_tagger.manifest import Row, write_manifest
+
+HEIGHT, WIDTH, GRID = 24, 64, (1, 8)
+HOSTILE_NAMES = {
+    0: "<img src=x onerror=alert(1)>.png",
+    1: "a</script><script>alert(1)</script>.png",
+    2: "{{ 7 * 7 }} & {% raw %}.png",
+}
+EPOCH_COLUMNS = (
+    "epoch", "step", "phase", "train_loss", "validation_loss", "label_accuracy", "exact_set",
+    "micro_f1",
+)  # fmt: skip
+
+
+def write_run(
+    root: Path,
+    *,
+    images: int = 60,
+    labels: str = "abcd<&=",
+    grid: tuple[int, int] = GRID,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    seed: int = 0,
+    noise: float = 1.5,
+) -> Path:
+    """Write data/ under root: half of the images are validation, their answers partly wrong."""
+    random = np.random.default_rng(seed)
+    texts = ["".join(random.choice(list(labels), 4)) for _ in range(images)]
+    texts[0] = labels[:4]
+    vocabulary = make_vocabulary([*texts, labels])
+    names = [HOSTILE_NAMES.get(n, f"folder/{n:04}.png") for n in range(images)]
+    rows = [
+        Row(name, text, f"{n:x}", size[1], size[0])
+        for n, (name, text) in enumerate(zip(names, texts, strict=True))
+    ]
+    data = root / "data"
+    _write_data(data, rows, vocabulary, _draw(random, images, size))
+    validation = list(range(0, images, 2))
+    write_json(
+        data / "split" / "parts.json",
+        {"train": list(range(1, images, 2)), "validation": validation},
+    )
+    _write_training(data, random)
+    targets = encode_texts([texts[row] for row in validation], vocabulary)
+    _write_answers(data / "evaluate", targets, vocabulary, grid, random, noise)
+    return data
+
+
+def run_folders(data: Path) -> list[Path]:
+    """The stage's arguments, without its output."""
+    return [data / name for name in ("ingest", "split", "train_head", "fine_tune", "evaluate")]
+
+
+def _draw(
+    random: np.random.Generator, images: int, size: tuple[int, int]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A grey gradient with a few dark strokes, about as hard to compress as a captcha."""
+    pixels = np.linspace(190, 250, size[1])[None, None, None, :].repeat(size[0], 2)
+    pixels = pixels.repeat(images, 0) + random.normal(0, 2, (images, 1, *size))
+    for image in pixels:
+        for left in random.integers(0, size[1] - 6, 12):
+            top = random.integers(0, size[0] // 2)
+            image[0, top : top + size[0] // 2, left : left + 4] = 20
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def _write_data(
+    data: Path,
+    rows: list[Row],
+    vocabulary: list[str],
+    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+) -> None:
+    ingest = data / "ingest"
+    ingest.mkdir(parents=True)
+    write_manifest(ingest / "manifest.jsonl", rows)
+    write_json(ingest / "vocabulary.json", vocabulary)
+    np.save(ingest / "pixels.npy", pixels)
+    rejects = [["<b>bold</b>.txt", "not an image"], ["ab cd.png", "its text holds a blank"]]
+    write_table(ingest / "rejects.csv", ["file", "reason"], rejects)
+    write_report(ingest, summarize(rows), rejected=2, excused=0)
+    model = data / "fine_tune" / "model"
+    model.mkdir(parents=True)
+    (model / "weights.safetensors").write_bytes(b"weights")
+    np.save(data / "fine_tune" / "augmented.npy", 255 - pixels[1:48:2])
+
+
+def _write_training(data: Path, random: np.random.Generator) -> None:
+    step = 0
+    for number, (phase, epochs) in enumerate((("train_head", 2), ("fine_tune", 4))):
+        folder = data / phase
+        steps = [
+            [step + n, phase, float(np.exp(-(step + n) / 20) + random.random() * 0.02), 0.01]
+            for n in range(10 * epochs)
+        ]
+        write_table(folder / "steps.csv", ["step", "phase", "loss", "learning_rate"], steps)
+        lines = [
+            [2 * number + n + 1, step + 10 * n + 9, phase, *np.exp([-n - step, -n]), 0.9, 0.5, 0.8]
+            for n in range(epochs)
+        ]
+        write_table(folder / "epochs.csv", EPOCH_COLUMNS, lines)
+        step += 10 * epochs
+
+
+def _write_answers(
+    folder: Path,
+    targets: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+    vocabulary: list[str],
+    grid: tuple[int, int],
+    random: np.random.Generator,
+    noise: float,
+) -> None:
+    logits = (4 * (targets - 0.5) + random.normal(0, noise, targets.shape)).astype(np.float32)
+    probs = 1 / (1 + np.exp(-logits))
+    folder.mkdir(parents=True)
+    np.save(folder / "probs.npy", probs)
+    np.save(folder / "losses.npy", np.logaddexp(0, logits) - logits * targets)
+    evidence = random.random((*targets.shape, *grid)) ** 4 * probs[:, :, None, None]
+    np.save(folder / "evidence.npy", evidence.astype(np.float16))
+    right = (probs > 0.5) == (targets > 0.5)
+    names = ("exact_set", "label_accuracy", "micro_f1", "macro_f1")
+    scores = dict.fromkeys(names, float(right.mean()))
+    intervals = {
+        name: {"low": value - 0.02, "high": value + 0.02} for name, value in scores.items()
+    }
+    rest = {"all_negative_label_accuracy": 0.6, "threshold": 0.5, "images": len(targets)}
+    write_json(folder / "metrics.json", {**scores, **rest, "intervals": intervals})
+    columns = ["label", "precision", "recall", "f1", "support", "average_precision", "threshold"]
+    counts = targets.sum(0).astype(int).tolist()
+    lines = [
+        [label, 0.9, 0.8, 0.5 + n / 100, counts[n], float("nan"), 0.5]
+        for n, label in enumerate(vocabulary)
+    ]
+    write_table(folder / "labels.csv", columns, lines)
+    curve = [[n / 10, 1 - n / 40, 1 - n / 10] for n in range(11)]
+    write_table(folder / "precision_recall.csv", ["recall", "precision", "threshold"], curve)
+    bins = [[n / 10 + 0.05, n / 10 + 0.04, 7] for n in range(10)]
+    write_table(folder / "calibration.csv", ["mean_prob", "share_present", "decisions"], bins)
