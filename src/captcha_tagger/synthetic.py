@@ -98,13 +98,16 @@ def curve_points(generator: np.random.Generator, shares: Sequence[float]) -> lis
     return [curve[0], *_flatten(curve)]
 
 
-def draw_lines(polylines: Sequence[Sequence[Point]]) -> Pixels:
-    """Ink of antialiased polylines whose pieces thin out: uint8 (50, 200), 255 where covered."""
+def draw_lines(polylines: Sequence[Sequence[Point]], strokes: Sequence[float] = STROKES) -> Pixels:
+    """Ink of antialiased polylines: uint8 (50, 200), 255 where covered.
+
+    `strokes` are the widths in pixels of a polyline's first pieces; the last one stays.
+    """
     canvas = Image.new("L", (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING))
     draw = ImageDraw.Draw(canvas)
     for points in polylines:
         for piece, ends in enumerate(itertools.pairwise(points)):
-            draw.polygon(_stroke(*ends, STROKES[min(piece, len(STROKES) - 1)]), fill=255)
+            draw.polygon(_stroke(*ends, strokes[min(piece, len(strokes) - 1)]), fill=255)
     return np.asarray(canvas.reduce(OVERSAMPLING))
 
 
@@ -149,21 +152,22 @@ def _stroke(start: Point, end: Point, width: float) -> list[Point]:
 
 def _write(text: str, generator: np.random.Generator) -> Floats:
     """Ink of the undistorted text, each character in a face of its own: float32 (50, 200)."""
-    length = sum(_advance(character, FONT_SIZE) for character in text)
-    size = FONT_SIZE * min(1.0, LONGEST_TEXT / length)
+    faces = [FACES[choice] for choice in generator.integers(len(FACES), size=len(text))]
+    length = sum(_advance(_glyph(*pair, FONT_SIZE), 1) for pair in zip(text, faces, strict=True))
+    share = min(1.0, LONGEST_TEXT / length)
     canvas = Image.new("L", (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING))
     left = float(TEXT_LEFT)
-    for character, choice in zip(text, generator.integers(len(FACES), size=len(text)), strict=True):
-        glyph = _glyph(character, FACES[choice], size)
+    for character, face in zip(text, faces, strict=True):
+        glyph = _glyph(character, face, FONT_SIZE * share)
         corner = round(left * OVERSAMPLING) + glyph.left, BASELINE * OVERSAMPLING + glyph.top
         canvas.paste(255, corner, glyph.ink)
-        left += _advance(character, size)
+        left += _advance(glyph, share)
     return np.asarray(canvas.reduce(OVERSAMPLING), dtype=np.float32) / 255
 
 
-def _advance(character: str, size: float) -> float:
-    """Pixels to the next character: what the first face's ink takes, whichever face is drawn."""
-    return _glyph(character, FACES[0], size).ink.width / OVERSAMPLING + GAP * size / FONT_SIZE
+def _advance(glyph: "Glyph", share: float) -> float:
+    """Pixels from a character to the next."""
+    return glyph.ink.width / OVERSAMPLING + GAP * share
 
 
 class Glyph(NamedTuple):
