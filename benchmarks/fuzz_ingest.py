@@ -17,7 +17,7 @@ import atheris
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-with atheris.instrument_imports(include=["captcha_tagger", "PIL", "zipfile"]):
+with atheris.instrument_imports(include=["captcha_tagger", "PIL"]):
     from captcha_tagger.admission import Limits
     from captcha_tagger.decoding import decode
     from captcha_tagger.errors import InputError

@@ -8,18 +8,18 @@ from pathlib import Path
 from captcha_tagger import stage
 from captcha_tagger.files import atomic_folder, read_json, write_json, write_table
 from captcha_tagger.labels import encode_texts
-from captcha_tagger.manifest import read_manifest
+from captcha_tagger.manifest import iterate_manifest
 from captcha_tagger.params import load_params
 from captcha_tagger.splitting import group_rows, split_rows, tabulate_parts
 
 
 def main(data: Path, out: Path) -> None:
     params = load_params().split
-    rows = read_manifest(data / "manifest.jsonl")
+    rows = [(row.text, row.pixels) for row in iterate_manifest(data / "manifest.jsonl")]
+    texts, pixels = [text for text, _ in rows], [digest for _, digest in rows]
     vocabulary = read_json(data / "vocabulary.json")
-    targets = encode_texts([row.text for row in rows], vocabulary)
-    groups = group_rows([row.text for row in rows], [row.pixels for row in rows])
-    parts = split_rows(targets, groups, params)
+    targets = encode_texts(texts, vocabulary)
+    parts = split_rows(targets, group_rows(texts, pixels), params)
     with atomic_folder(out) as folder:
         content = {"train": parts.train.tolist(), "validation": parts.validation.tolist()}
         write_json(folder / "parts.json", content)
