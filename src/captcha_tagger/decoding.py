@@ -108,10 +108,9 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 def _narrow(wide: npt.NDArray[np.generic]) -> Pixels:
     """Scale 16-bit grey to 8 bits; 32-bit files are taken when their values fit 16 bits."""
-    values = wide.astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
+    if wide.itemsize > 2 and (wide.min() < 0 or wide.max() > 65535):
         raise InputError("32-bit pixels have no known white; save it with 8 or 16 bits")
-    return ((values + 128) // 257).astype(np.uint8)
+    return ((wide.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _fit(image: Image.Image, *, width: int, height: int) -> Image.Image:
