@@ -6,12 +6,13 @@ SOURCE is a folder of png images named after their texts, such as the Kaggle set
 Each is taken many times with another last row, so that all differ and none collapses; they have
 the size, the format and very nearly the decoding cost of the originals. Each run is the stage as
 DVC starts it, start-up, report and flushing to disk included; memory is sampled over its processes.
+On a machine that others use too, the CPU time per image says more than the images/s.
 1,000,000 images of the Kaggle set take 12 GB, and the packed array 10 GB, under --work.
 """
 
 import argparse
-import itertools
 import os
+import resource
 import shutil
 import statistics
 import struct
@@ -77,20 +78,21 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     )
 
 
-def make_images(source: Path, count: int, folder: Path) -> None:
-    """Write `count` different images, named after their texts."""
+def add_images(source: Path, folder: Path, count: int) -> None:
+    """Add different images, named after their texts, until the folder holds so many."""
     files = sorted(source.rglob("*.png"))
     variants = [(file.stem, Variants(Image.open(file))) for file in files]
-    folder.mkdir(parents=True)
-    for number, (text, variant) in zip(range(count), itertools.cycle(variants), strict=False):
+    folder.mkdir(exist_ok=True)
+    for number in range(sum(1 for _ in folder.iterdir()), count):
+        text, variant = variants[number % len(variants)]
         (folder / f"{text}_{number}.png").write_bytes(variant.make(number))
 
 
-def run_ingest(folder: Path, out: Path) -> tuple[float, int, int]:
-    """Return seconds, peak resident bytes of the largest process and of all together."""
+def run_ingest(folder: Path, out: Path) -> tuple[float, float, int, int]:
+    """Return seconds, CPU seconds, peak resident bytes of the largest process and of all."""
     command = [sys.executable, "stages/ingest.py", str(folder), str(out)]
     environment = {**os.environ, "PYTHONPATH": "src"}
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), _count_cpu_seconds()
     largest = together = 0
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -99,7 +101,15 @@ def run_ingest(folder: Path, out: Path) -> tuple[float, int, int]:
             time.sleep(SAMPLE_SECONDS)
     if process.returncode:
         raise SystemExit(f"ingest of {folder} failed with exit code {process.returncode}")
-    return time.perf_counter() - start, largest, together
+    return (
+        time.perf_counter() - start, _count_cpu_seconds() - start_cpu, largest, together
+    )  # fmt: skip
+
+
+def _count_cpu_seconds() -> float:
+    """Return the CPU time of all finished child processes and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _list_resident_bytes(pid: int) -> list[int]:
@@ -110,19 +120,20 @@ def _list_resident_bytes(pid: int) -> list[int]:
         return []
 
 
-def measure(source: Path, count: int, num_runs: int, work: Path) -> str:
+def measure(folder: Path, count: int, num_runs: int) -> str:
     """Return a line of the table."""
-    folder, out = work / str(count), work / "out"
-    make_images(source, count, folder)
+    out = folder.with_name("out")
     runs = [run_ingest(folder, out) for _ in range(num_runs)]
-    shutil.rmtree(folder)
     shutil.rmtree(out)
-    rates = sorted(count / seconds for seconds, _, _ in runs)
-    largest, together = (max(run[i] for run in runs) / MEGABYTE for i in (1, 2))
-    return (
-        f"{count:>9,} | {num_runs:>4} | {statistics.median(rates):>8,.0f} | "
-        f"{rates[0]:>6,.0f}-{rates[-1]:<6,.0f} | {largest:>10,.0f} | {together:>8,.0f}"
-    )
+    rates = sorted(count / run[0] for run in runs)
+    cpu = statistics.median(run[1] for run in runs) / count * 1e6
+    largest, together = (max(run[i] for run in runs) / MEGABYTE for i in (2, 3))
+    cells = (
+        f"{count:9,}", f"{num_runs:4}", f"{statistics.median(rates):8,.0f}",
+        f"{rates[0]:6,.0f}-{rates[-1]:<6,.0f}", f"{cpu:12,.0f}", f"{largest:10,.0f}",
+        f"{together:8,.0f}",
+    )  # fmt: skip
+    return " | ".join(cells)
 
 
 def main() -> None:
@@ -133,10 +144,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores")
-    print("   images | runs | images/s |      spread   | largest MB |   all MB")
+    print("   images | runs | images/s |      spread   | CPU us/image | largest MB |   all MB")
     with tempfile.TemporaryDirectory(dir=options.work) as work:
-        for count in options.sizes:
-            print(measure(options.source, count, options.runs, Path(work)), flush=True)
+        folder = Path(work) / "images"
+        for count in sorted(options.sizes):
+            add_images(options.source, folder, count)
+            print(measure(folder, count, options.runs), flush=True)
 
 
 if __name__ == "__main__":
