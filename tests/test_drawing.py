@@ -9,7 +9,7 @@ from captcha_tagger.drawing import VOCABULARY, Drawn, draw_batch
 
 @pytest.fixture(scope="module")
 def drawn() -> Drawn:
-    return draw_batch(256, seed=0, step=0)
+    return draw_batch(192, seed=0, step=0)
 
 
 def test_the_vocabulary_is_digits_and_letters_of_both_cases():
@@ -18,9 +18,9 @@ def test_the_vocabulary_is_digits_and_letters_of_both_cases():
 
 
 def test_shapes_and_types(drawn):
-    assert drawn.pixels.shape == (256, 1, 50, 200)
+    assert drawn.pixels.shape == (192, 1, 50, 200)
     assert drawn.pixels.dtype == torch.uint8
-    assert drawn.targets.shape == drawn.scored.shape == (256, 62)
+    assert drawn.targets.shape == drawn.scored.shape == (192, 62)
     assert drawn.targets.dtype == torch.float32
     assert drawn.scored.dtype == torch.bool
 
