@@ -11,6 +11,7 @@ from captcha_tagger.data_report import summarize, write_report
 from captcha_tagger.files import write_json, write_table
 from captcha_tagger.labels import encode_texts, make_vocabulary
 from captcha_tagger.manifest import Row, write_manifest
+from captcha_tagger.results import STAGES
 
 HEIGHT, WIDTH, GRID = 24, 64, (1, 8)
 HOSTILE_NAMES = {
@@ -59,7 +60,7 @@ def write_run(
 
 def run_folders(data: Path) -> list[Path]:
     """The stage's arguments, without its output."""
-    return [data / name for name in ("ingest", "split", "train_head", "fine_tune", "evaluate")]
+    return [data / name for name in STAGES]
 
 
 def _draw(

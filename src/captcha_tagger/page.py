@@ -19,7 +19,10 @@ def write_page(
     path: Path, template: str, *, style: Sequence[str], script: Sequence[str], data: Any,
     context: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Render the template with the context; `data` becomes the JSON block that the script reads."""
+    """Render the template with the context; `data` becomes the JSON block that the script reads.
+
+    A page without script allows none.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -31,14 +34,15 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["percent"] = format_percent
+    environment.filters["signed"] = format_change
     css, javascript = _join(style), _join(script)
     text = environment.get_template(template).render(
         **context,
         style=Markup(css),
         script=Markup(javascript),
         data=Markup(_escape_json(data)),
-        policy=f"default-src 'none'; img-src data:; style-src '{_hash(css)}'; "
-        f"script-src '{_hash(javascript)}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(css)}; "
+        f"script-src {_hash(javascript)}; base-uri 'none'; form-action 'none'",
     )
     with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -52,6 +56,12 @@ def format_percent(share: float, digits: int = 1) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
+def format_change(share: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0.0`."""
+    text = f"{100 * share:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
 def _join(names: Sequence[str]) -> str:
     folder = resources.files("captcha_tagger") / "templates"
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
@@ -59,7 +69,8 @@ def _join(names: Sequence[str]) -> str:
 
 def _hash(text: str) -> str:
     """Source: https://www.w3.org/TR/CSP3/#framework-directive-source-list, hash-source."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'" if text else "'none'"
 
 
 def _escape_json(data: Any) -> str:

@@ -22,6 +22,7 @@ from captcha_tagger.pixels import Pixels, open_pixels
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Table = list[Mapping[str, str]]
+STAGES = ("ingest", "split", "train_head", "fine_tune", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Results:
     def spell(self, chosen: Bools) -> str:
         """The labels of one row of a mask (labels,), in the vocabulary's order."""
         return "".join(label for label, is_in in zip(self.vocabulary, chosen, strict=True) if is_in)
+
+
+def load_run(data: Path) -> Results:
+    """The Results of the stages' folders under one, such as data/."""
+    return load_results(*(data / stage for stage in STAGES))
 
 
 def load_results(
