@@ -53,7 +53,7 @@ def refuse_name(file: str) -> Found | None:
         return None
     if ending == ".zip":
         return Found(file, refusal="an archive inside the source; unpack it first")
-    return Found(file, refusal="not named as an image: its ending is none of " + " ".join(ENDINGS))
+    return Found(file, refusal=f"not named as an image ({' '.join(ENDINGS)})")
 
 
 def cap_total(files: Iterator[Found], limits: Limits) -> Iterator[Found]:

@@ -17,7 +17,7 @@ from captcha_tagger.labels import label_set
 from captcha_tagger.manifest import Row, format_row
 
 CONFLICT = "conflict: the same pixels stand under another text"
-SHOWN_REJECTS = 3
+SHOWN_REASONS = 3
 
 
 class Reject(NamedTuple):
@@ -56,7 +56,7 @@ class Tally:
     rejected: int = 0
     excused: int = 0
     labels: set[str] = field(default_factory=set)
-    first_rejects: list[Reject] = field(default_factory=list)
+    examples: dict[str, str] = field(default_factory=dict)  # a file for each of the first reasons
     dropped_pixels: list[int] = field(default_factory=list)
 
 
@@ -78,7 +78,7 @@ def settle(spool: Path, seen: Seen, folder: Path) -> Tally:
 def check_tally(tally: Tally, max_rejected: float, source: Path) -> None:
     """Raise InputError when nothing, too little or too uniform a set is left to learn from."""
     files = tally.rows + tally.rejected
-    reasons = "; ".join(f"{reject.file}: {reject.reason}" for reject in tally.first_rejects)
+    reasons = "; ".join(f"{file}: {reason}" for reason, file in tally.examples.items())
     if not files:
         raise InputError(f"{source}: holds no images; set ingest.source")
     if not tally.rows:
@@ -131,6 +131,6 @@ def _count(reject: Reject, tally: Tally) -> Reject:
         tally.excused += 1
     else:
         tally.rejected += 1
-        if len(tally.first_rejects) < SHOWN_REJECTS:
-            tally.first_rejects.append(reject)
+        if len(tally.examples) < SHOWN_REASONS:
+            tally.examples.setdefault(reject.reason, reject.file)
     return reject
