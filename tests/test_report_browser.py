@@ -2,6 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from captcha_tagger.params import load_params
 from captcha_tagger.report import write_report
@@ -167,12 +168,14 @@ def test_the_slider_says_how_many(visit, results):
     for count in (3, 30, 1):
         page.locator("[name=count]").fill(str(count))
         page.locator("#more").scroll_into_view_if_needed()
-        page.wait_for_function(f"document.querySelectorAll('.card').length === {count}")
+        expect(page.locator(".card")).to_have_count(count)
 
 
 def test_evidence_appears_where_the_model_saw_the_chosen_label(visit, results):
     page = visit()
+    page.uncheck("[name=evidence]")
     card = page.locator(".card").first
+    assert card.locator("canvas").count() == 0
     position = int(results.worst_first[results.wrong[results.worst_first]][0])
     label = results.spell(results.targets[position])[0]
     button = card.get_by_role("button", name=f"Where the model saw {label}", exact=True)
@@ -196,10 +199,12 @@ def test_evidence_appears_where_the_model_saw_the_chosen_label(visit, results):
     assert button.get_attribute("aria-pressed") == "false"
 
 
-def test_evidence_can_be_shown_on_every_image(visit):
+def test_every_image_starts_with_the_evidence_of_the_costliest_or_the_chosen_label(visit):
     page = visit()
-    page.check("[name=evidence]")
-    page.wait_for_function("document.querySelectorAll('.card .caption:not(:empty)').length === 24")
+    expect(page.locator(".card .caption:not(:empty)")).to_have_count(24)
+    assert page.locator(".card tbody tr:first-child [aria-pressed=true]").count() == 24
+    page.select_option("[name=label]", label="a")
+    expect(page.locator(".card:not([data-evidence=a])")).to_have_count(0)
 
 
 def test_every_label_of_an_image_can_be_reached_by_keyboard(visit, results):

@@ -3,6 +3,7 @@
 Two folders as data/ and the params that made them -> compare.html.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ def write_comparison(path: Path, a: Side, b: Side) -> None:
     """Write the page; InputError when a folder holds no finished run."""
     runs = load_run(a.folder), load_run(b.folder)
     shared = share_images(*runs)
+    labels = pair_labels(*runs)
     broken, mended = find_broken(*runs, shared), find_mended(*runs, shared)
     write_page(
         path,
@@ -51,7 +53,8 @@ def write_comparison(path: Path, a: Side, b: Side) -> None:
             "headlines": _list_headlines(*runs),
             "differences": list_differences(a.params, b.params),
             "charts": _draw_curves(a.name, b.name, *runs),
-            "labels": pair_labels(*runs),
+            "labels": labels,
+            "low": _round_down([score for pair in labels for score in (pair.a, pair.b)]),
             "shared": len(shared),
             "validation": [len(run.validation) for run in runs],
             "broken": [_describe(pair, *runs) for pair in broken[:SHOWN_CHANGES]],
@@ -61,6 +64,12 @@ def write_comparison(path: Path, a: Side, b: Side) -> None:
             "same_data": runs[0].hashes["data"] == runs[1].hashes["data"],
         },
     )
+
+
+def _round_down(scores: list[float | None]) -> float:
+    """The tenth below every score, where a picture of them may start; below 1."""
+    known = [score for score in scores if score is not None]
+    return min(math.floor(10 * min(known, default=0.0)) / 10, 0.9)
 
 
 def _list_headlines(a: Results, b: Results) -> list[dict[str, Any]]:

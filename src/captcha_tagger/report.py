@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from captcha_tagger.curves import describe_course, draw_decisions, draw_training
 from captcha_tagger.mistakes import Confusion, count_confusions, find_doubtful_names
@@ -74,6 +75,7 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
             "targets": np.flatnonzero(results.targets[position]).tolist(),
             "probs": _round(results.probs[position]),
             "losses": _round(results.losses[position]),
+            "peaks": _round(results.evidence[position].max((1, 2)), 3),
         }
         for position, row in zip(positions, rows, strict=True)
     ]
@@ -87,8 +89,8 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
     }
 
 
-def _round(values: np.ndarray[Any, np.dtype[np.float32]]) -> list[float]:
-    return [round(value, 4) for value in values.tolist()]
+def _round(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float]:
+    return [round(value, digits) for value in values.tolist()]
 
 
 def _list_headlines(results: Results) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("images").textContent);
   const { vocabulary, threshold, images, size: [height, width], grid: [rows, columns] } = data;
-  const LEVELS = 63; // of the packed evidence, whose square root was stored
+  const LEVELS = 15; // of the packed evidence: shares of each map's own peak
   const CHUNK = 24; // cards added at a time, as the reader comes near
   const OVERLAY = [213, 94, 0]; // vermilion of Okabe and Ito
 
@@ -21,7 +21,9 @@
   images.forEach((image, index) => { image.index = index; });
 
   async function unpack(text) {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    const characters = atob(text);
+    const bytes = new Uint8Array(characters.length);
+    for (let index = 0; index < bytes.length; index += 1) bytes[index] = characters.charCodeAt(index);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
@@ -29,7 +31,7 @@
   async function evidence(image, label) {
     const cells = rows * columns;
     const start = (image.index * vocabulary.length + label) * cells;
-    return Array.from((await maps).subarray(start, start + cells), (level) => (level / LEVELS) ** 2);
+    return (await maps).subarray(start, start + cells);
   }
 
   function create(tag, properties = {}, ...children) {
@@ -48,7 +50,7 @@
 
   function makeCard(image) {
     const picture = create("div", { className: "picture" },
-      create("img", { width, height, loading: "lazy", decoding: "async", src: image.picture,
+      create("img", { width, height, decoding: "async", src: image.picture,
                       alt: `Image ${image.file}` }));
     const caption = create("p", { className: "caption" });
     caption.setAttribute("aria-live", "polite");
@@ -129,17 +131,17 @@
     caption.textContent = "";
     delete card.dataset.evidence;
     if (label === null) return;
-    const map = await evidence(image, label);
-    const peak = Math.max(...map);
     const name = vocabulary[label];
     card.dataset.evidence = name;
-    picture.querySelector("canvas")?.remove();
+    const map = await evidence(image, label);
+    if (card.dataset.evidence !== name) return; // another label was chosen meanwhile
+    const peak = image.peaks[label];
     if (peak === 0) {
       caption.textContent = `No evidence of ${name} anywhere.`;
       return;
     }
     picture.append(paint(map, peak));
-    const place = Math.round(100 * ((map.indexOf(peak) % columns) + 0.5) / columns);
+    const place = Math.round(100 * ((map.indexOf(LEVELS) % columns) + 0.5) / columns);
     caption.textContent = `Evidence of ${name}: strongest ${peak.toFixed(2)}, ${place} % from the left.`;
   }
 
@@ -149,7 +151,7 @@
     const small = create("canvas", { width: columns, height: rows });
     const cells = small.getContext("2d").createImageData(columns, rows);
     const opacity = 110 + 100 * peak;
-    map.forEach((value, cell) => cells.data.set([...OVERLAY, opacity * value / peak], 4 * cell));
+    map.forEach((level, cell) => cells.data.set([...OVERLAY, opacity * level / LEVELS], 4 * cell));
     small.getContext("2d").putImageData(cells, 0, 0);
     const canvas = create("canvas", { width: 2 * width, height: 2 * height });
     canvas.setAttribute("aria-hidden", "true");

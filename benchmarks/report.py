@@ -1,0 +1,90 @@
+"""How large the page is, how fast it is written, and how fast it opens.
+
+    python benchmarks/report.py [--images 5000]
+
+The images are drawn captchas; their answers are invented, a fifth of the images wrong. The evidence
+is a bump on a noisy floor, which deflates no better than a trained model's. Opening is the time in
+Chromium from the request to the first card with its evidence. Exits with 1 beyond a limit.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+
+from captcha_tagger.params import load_params  # noqa: E402
+from captcha_tagger.report import write_report  # noqa: E402
+from captcha_tagger.results import Results, load_run  # noqa: E402
+from captcha_tagger.synthetic import draw_captcha  # noqa: E402
+from tests.browser import find_chromium, open_browser  # noqa: E402
+from tests.runs import write_run  # noqa: E402
+
+LABELS = "2345678bcdefgmnpwxy"
+GRIDS = {"noisy_or": (1, 25), "concat (Grad-CAM)": (7, 25)}
+LIMITS = {"megabytes": 25.0, "seconds to write": 20.0, "seconds to open": 3.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=5000, help="in the validation part")
+    images = parser.parse_args().images
+    print("| pooling | images | " + " | ".join(LIMITS) + " |\n|---|---|---|---|---|")
+    kept = True
+    for pooling, grid in GRIDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            measured = measure(make_results(Path(folder), images, grid), Path(folder))
+        kept &= not any(value > LIMITS[name] for name, value in measured.items())
+        print(
+            f"| {pooling} | {images} | " + " | ".join(f"{v:.2f}" for v in measured.values()) + " |"
+        )
+    sys.exit(0 if kept else 1)
+
+
+def make_results(folder: Path, images: int, grid: tuple[int, int]) -> Results:
+    data = write_run(folder, images=2 * images, labels=LABELS, grid=grid, size=(50, 200), noise=1.0)
+    results = load_run(data)
+    generator = np.random.default_rng(0)
+    pixels = np.array(results.pixels)
+    for row in results.validation:
+        pixels[row, 0] = draw_captcha(results.rows[row].text, generator)
+    rows, columns = np.indices(grid)
+    places = generator.random((2, *results.probs.shape, 1, 1)) * np.reshape(grid, (2, 1, 1, 1, 1))
+    bump = np.exp(-((rows - places[0]) ** 2 + (columns - places[1]) ** 2) / 3)
+    floor = 0.1 * generator.random(results.evidence.shape)
+    evidence = (np.maximum(bump, floor) * results.probs[:, :, None, None]).astype(np.float16)
+    return replace(results, pixels=pixels, evidence=evidence)
+
+
+def measure(results: Results, folder: Path) -> dict[str, float]:
+    page = folder / "report.html"
+    params = load_params(ROOT / "params.yaml")
+    params = params.model_copy(
+        update={"top_losses": params.top_losses.model_copy(update={"page_images": 10**6})}
+    )
+    start = time.perf_counter()
+    write_report(page, results, params)
+    written = time.perf_counter() - start
+    return dict(zip(LIMITS, (page.stat().st_size / 1e6, written, open_page(page)), strict=True))
+
+
+def open_page(path: Path) -> float:
+    """Seconds until the first card shows its evidence; nan without a Chromium."""
+    if find_chromium() is None:
+        return float("nan")
+    with open_browser() as browser:
+        page = browser.new_page()
+        start = time.perf_counter()
+        page.goto(path.as_uri())
+        page.locator(".card canvas").first.wait_for()
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
