@@ -1,18 +1,22 @@
 """Convolutional feature extractors: a compact one for CPUs, and torchvision's by name.
 
 Each is an nn.Sequential of stages, first layers first; a stage is one layer group of the
-discriminative learning rates.
+discriminative learning rates. torchvision is imported where it is used: it takes as long as torch
+itself (4 s of CPU), and the compact network does without.
 """
 
 import difflib
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision import models
 
 from captcha_tagger.card import Architecture
 from captcha_tagger.errors import InputError
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class Residual(nn.Module):
@@ -62,6 +66,8 @@ def build_backbone(architecture: Architecture, channels: int) -> nn.Sequential:
 
 def build_classifier(name: str) -> nn.Module:
     """torchvision's classifier by its name; InputError lists near names for an unknown one."""
+    from torchvision import models
+
     known = models.list_models(module=models)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=4) or ["resnet18", "mobilenet_v3_small"]
@@ -75,7 +81,9 @@ def build_classifier(name: str) -> nn.Module:
 
 def strip(classifier: nn.Module, architecture: Architecture) -> nn.Sequential:
     """Cut off the classifier's head and refit what is left to small images."""
-    if isinstance(classifier, models.ResNet):
+    from torchvision.models import ResNet
+
+    if isinstance(classifier, ResNet):
         return _resnet_stages(classifier, architecture)
     if isinstance(getattr(classifier, "features", None), nn.Sequential):
         return nn.Sequential(*classifier.features.children())  # type: ignore[union-attr]
@@ -99,7 +107,7 @@ def _convolve(
     return convolution, nn.BatchNorm2d(outputs)
 
 
-def _resnet_stages(resnet: models.ResNet, architecture: Architecture) -> nn.Sequential:
+def _resnet_stages(resnet: "ResNet", architecture: Architecture) -> nn.Sequential:
     stages: OrderedDict[str, nn.Module] = OrderedDict(
         stem=nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool),
         layer1=resnet.layer1,

@@ -13,7 +13,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision import models
 
 from captcha_tagger.backbones import build_backbone, build_classifier, first_convolution, strip
 from captcha_tagger.card import Architecture, Frozen, Normalization
@@ -65,6 +64,8 @@ def imagenet_weights(architecture: Architecture) -> Weights:
 
     InputError says what to do instead where they cannot be downloaded.
     """
+    from torchvision import models  # slow, see backbones
+
     classifier = build_classifier(architecture.name)
     choices = models.get_model_weights(architecture.name)
     try:
