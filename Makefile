@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro original crossval test test-slow lint format ui clean
+.PHONY: help setup lock repro original crossval test test-slow lint format report compare ui clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,17 @@ lint: setup  ## check style and types
 format: setup  ## rewrite the code in the house style
 	ruff check --fix .
 	ruff format .
+
+report: setup  ## open the page about the last run
+	@test -f data/top_losses/report.html || { echo "no page yet: run make repro"; exit 2; }
+	@echo data/top_losses/report.html
+	@python -m webbrowser "file://$(CURDIR)/data/top_losses/report.html"
+
+A ?= HEAD
+B ?= workspace
+compare: setup  ## write compare.html about two experiments or revisions: make compare A=HEAD B=workspace
+	python -m captcha_tagger.revision "$(A)" "$(B)" compare.html
+	@python -m webbrowser "file://$(CURDIR)/compare.html"
 
 ui: setup  ## open the MLflow UI on 127.0.0.1:5000
 	captcha-tagger ui

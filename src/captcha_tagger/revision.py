@@ -1,6 +1,8 @@
 """The outputs of a git revision or a DVC experiment as files, without checking it out.
 
 A name -> a Side for the comparison page. `workspace` is what lies in data/ now.
+
+python -m captcha_tagger.revision A B compare.html
 """
 
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from captcha_tagger import stage
 from captcha_tagger.comparison_page import Side, write_comparison
 from captcha_tagger.errors import InputError
 from captcha_tagger.results import STAGES
@@ -60,3 +63,7 @@ def _read_params(text: str) -> dict[str, Any]:
     """The sections as they stand: an older revision's need not fit today's models."""
     params: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
     return params
+
+
+if __name__ == "__main__":
+    stage.run(lambda a, b, out: compare_revisions(str(a), str(b), out))
