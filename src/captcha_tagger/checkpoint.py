@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from captcha_tagger.card import ModelCard
 from captcha_tagger.errors import InputError
@@ -19,7 +19,7 @@ CARD = "model.json"
 def save_model(model: Tagger, folder: Path) -> None:
     with atomic_folder(folder) as beside:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model)}
-        save_file(weights, beside / WEIGHTS)
+        (beside / WEIGHTS).write_bytes(save(weights))  # save_file hides why a disk refused
         write_json(beside / CARD, model.card.model_dump())
 
 

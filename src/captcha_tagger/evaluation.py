@@ -15,7 +15,7 @@ from sklearn.metrics import precision_recall_curve
 from captcha_tagger.compute import Machine
 from captcha_tagger.dataset import Dataset
 from captcha_tagger.errors import InputError
-from captcha_tagger.files import atomic_folder, write_json, write_table
+from captcha_tagger.files import atomic_folder, write_array, write_json, write_table
 from captcha_tagger.inference import infer_evidence, infer_logits
 from captcha_tagger.manifest import Row
 from captcha_tagger.metrics import binary_cross_entropy, intervals, score, score_labels
@@ -81,9 +81,9 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
             beside / "labels.csv", columns, (list(row.values()) for row in evaluation.labels)
         )
         _write_predictions(evaluation, beside / "predictions.csv")
-        np.save(beside / "probs.npy", evaluation.probs)
-        np.save(beside / "losses.npy", evaluation.losses)
-        np.save(beside / "evidence.npy", evaluation.evidence)
+        write_array(beside / "probs.npy", evaluation.probs)
+        write_array(beside / "losses.npy", evaluation.losses)
+        write_array(beside / "evidence.npy", evaluation.evidence)
         _write_precision_recall(evaluation, beside / "precision_recall.csv")
         _write_calibration(evaluation, beside / "calibration.csv")
 

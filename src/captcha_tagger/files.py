@@ -1,6 +1,10 @@
-"""Outputs that are whole or absent: written beside, flushed, then renamed into place."""
+"""Outputs that are whole or absent: written beside, flushed, then renamed into place.
+
+What fails while writing, a full disk above all, is an OSError that names the output.
+"""
 
 import csv
+import glob
 import json
 import os
 import shutil
@@ -9,19 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it replaces `path` when the block succeeds."""
+    """Yield a path beside `path` to write to; it replaces `path` when the block succeeds.
+
+    What killed processes left beside it is swept away first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield beside
-        _flush(beside)
-        beside.replace(path)
-        _flush(path.parent)
+        with _naming(path):
+            yield beside
+            _flush(beside)
+            beside.replace(path)
+            _flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -37,13 +49,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        yield beside
-        for file in sorted(beside.rglob("*")):
-            _flush(file)
-        if path.exists():
-            shutil.rmtree(path)
-        beside.replace(path)
-        _flush(path.parent)
+        with _naming(path):
+            yield beside
+            for file in sorted(beside.rglob("*")):
+                _flush(file)
+            if path.exists():
+                shutil.rmtree(path)
+            beside.replace(path)
+            _flush(path.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -67,6 +80,14 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
         writer.writerows([_defuse(cell) for cell in row] for row in rows)
 
 
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file. Unlike np.save it says why it could not: a full disk, a limit."""
+    with atomic_file(path) as beside, beside.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, {**header, "fortran_order": False})
+        file.write(np.ascontiguousarray(array).data)
+
+
 def read_table(path: Path) -> list[Mapping[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -78,6 +99,35 @@ def _defuse(cell: Any) -> Any:
     Source: OWASP, "CSV Injection".
     """
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def _sweep(path: Path) -> None:
+    """Remove the half-written files of processes that are no more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        pid = left.name.split(".")[-2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's
+        return True
+    return True
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file name the output."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def _flush(path: Path) -> None:

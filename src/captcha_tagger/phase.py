@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from captcha_tagger.augmentation import augment
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import Machine
 from captcha_tagger.dataset import Dataset
-from captcha_tagger.files import atomic_folder, read_table, write_table
+from captcha_tagger.files import atomic_folder, read_table, write_array, write_table
 from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import FineTune, TrainHead
@@ -96,7 +95,7 @@ def write_phase(
     """Write model/, steps.csv and epochs.csv of one phase, and augmented.npy where there is one."""
     with atomic_folder(folder) as beside:
         if augmented is not None:
-            np.save(beside / "augmented.npy", augmented)
+            write_array(beside / "augmented.npy", augmented)
         save_model(model, beside / "model")
         _write_rows(beside / "steps.csv", STEP_COLUMNS, history.steps)
         _write_rows(beside / "epochs.csv", EPOCH_COLUMNS, history.epochs)

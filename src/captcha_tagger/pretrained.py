@@ -11,7 +11,7 @@ from urllib.error import URLError
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from captcha_tagger.backbones import build_backbone, build_classifier, first_convolution, strip
@@ -38,7 +38,7 @@ def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Pat
     """Write backbone weights, and head weights under `head.` where there are any."""
     with atomic_folder(folder) as beside:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-        save_file(dict(sorted(tensors.items())), beside / WEIGHTS)
+        (beside / WEIGHTS).write_bytes(save(dict(sorted(tensors.items()))))
         write_json(beside / CARD, card.model_dump())
 
 

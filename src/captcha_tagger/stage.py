@@ -20,7 +20,11 @@ def run(main: Callable[..., None]) -> NoReturn:
     except InputError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
-    except (NonFiniteLossError, OSError) as error:
+    except NonFiniteLossError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
