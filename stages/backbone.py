@@ -28,16 +28,13 @@ def main(out: Path) -> None:
         output_stride=params.backbone.output_stride,
         dropped_stages=params.backbone.dropped_stages,
     )
-    resume = ResumeFile(
-        "backbone",
-        fingerprint([params.backbone.model_dump(), params.compute.model_dump()], []),
-        every_seconds=params.compute.save_every_seconds,
-    )
+    machine = set_up(params.compute)
+    key = fingerprint([params.backbone.model_dump(), str(machine)], [Path(__file__)])
+    resume = ResumeFile("backbone", key, every_seconds=params.compute.save_every_seconds)
     alphabet: list[str] = []
     normalization = None
     match params.backbone.source:
         case "synthetic":
-            machine = set_up(params.compute)
             model = pretrain(architecture, params.backbone, machine, resume)
             weights = backbone_weights(model)
             alphabet, normalization = model.card.vocabulary, model.card.normalization

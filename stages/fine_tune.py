@@ -20,8 +20,9 @@ def main(ingest: Path, split: Path, train_head: Path, out: Path) -> None:
     data = load_dataset(ingest, split)
     model = load_model(train_head / "model", machine.device)
     key = fingerprint(
-        [params.fine_tune.model_dump(), params.compute.model_dump()],
+        [params.fine_tune.model_dump(), str(machine)],
         [
+            Path(__file__),
             ingest / "manifest.jsonl",
             split / "parts.json",
             train_head / "model" / "weights.safetensors",

@@ -20,8 +20,14 @@ def main(ingest: Path, split: Path, backbone: Path, out: Path) -> None:
     data = load_dataset(ingest, split)
     model = start_tagger(backbone, data, params.train_head)
     key = fingerprint(
-        [params.train_head.model_dump(), params.compute.model_dump()],
-        [ingest / "manifest.jsonl", split / "parts.json", backbone / "weights.safetensors"],
+        [params.train_head.model_dump(), str(machine)],
+        [
+            Path(__file__),
+            ingest / "manifest.jsonl",
+            split / "parts.json",
+            backbone / "weights.safetensors",
+            backbone / "backbone.json",
+        ],
     )
     resume = ResumeFile("train_head", key, every_seconds=params.compute.save_every_seconds)
     history = train_head(model, data, params.train_head, machine, resume)

@@ -1,11 +1,14 @@
 """What a killed training run needs to go on: one file, written atomically, keyed by its inputs.
 
-The key is a hash of params, data and code; another key never finds the file, so any change starts
-anew. Files live under `.state/resume/` of the DVC root, since DVC deletes a stage's outputs before
-it starts, and `dvc exp run --temp` works in a copy that is thrown away.
+The key is a hash of params, data, code and machine; another key never finds the file, so any change
+starts anew. The file begins with a digest of the rest, since torch reads tensors without checking
+the archive's own checksums: one flipped bit would go on unseen. Files live under `.state/resume/`
+of the DVC root, since DVC deletes a stage's outputs before it starts, and `dvc exp run --temp`
+works in a copy that is thrown away.
 """
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -27,7 +30,7 @@ def state_folder() -> Path:
 
 def fingerprint(settings: Any, files: Iterable[Path]) -> str:
     """A hex digest of JSON-like settings, the contents of files and the package's own code."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([settings, torch.__version__], sort_keys=True).encode())
     code = sorted(Path(__file__).parent.glob("*.py"))
     for path in [*files, *code]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -47,7 +50,7 @@ class ResumeFile:
         if not self.path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = _unpack(self.path.read_bytes())
         except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
             aside = self.path.with_suffix(".damaged")
             self.path.replace(aside)
@@ -61,8 +64,22 @@ class ResumeFile:
 
     def save(self, state: dict[str, Any]) -> None:
         with atomic_file(self.path) as beside:
-            torch.save(state, beside)
+            beside.write_bytes(_pack(state))
         self._saved_at = time.monotonic()
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _pack(state: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    return hashlib.sha256(content).digest() + content
+
+
+def _unpack(data: bytes) -> dict[str, Any]:
+    size = hashlib.sha256().digest_size
+    if hashlib.sha256(data[size:]).digest() != data[:size]:
+        raise ValueError("its content is not what was saved")
+    return torch.load(io.BytesIO(data[size:]), map_location="cpu", weights_only=True)
