@@ -141,6 +141,17 @@ class _Run:
                 )
             row["loss"] = loss
         self._unread.clear()
+        self._check_weights(rows[-1])
+
+    def _check_weights(self, row: dict[str, Any]) -> None:
+        """Stop before weights are saved that an overflow has spoilt after a loss still finite."""
+        state = self.model.state_dict().values()
+        sums = torch.stack([tensor.sum() for tensor in state if tensor.is_floating_point()])
+        if not torch.isfinite(sums).all():
+            raise NonFiniteLossError(
+                f"the weights are no numbers any more after step {row['step']} with learning rate "
+                f"{row['learning_rate']:.3g}; try a lower learning rate"
+            )
 
     def close_epoch(self, scores: dict[str, float]) -> None:
         last = self.history.steps[-self.phase.steps_per_epoch :]
