@@ -1,0 +1,212 @@
+"""SIGKILL at random moments: does `dvc repro` go on and end with the undisturbed run's hashes?
+
+DVC and the stage under it are killed together while a chosen stage runs or is being committed, at a
+uniformly drawn share of the time that the stage took undisturbed; then `dvc repro` is started again
+and killed in the next stage, and so on to the last, after which it is left to finish. All stages
+take their turns until the wanted number of kills is reached.
+
+python benchmarks/kills.py [--kills 60] [--seed 0]
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from ruamel.yaml import YAML
+
+from captcha_tagger.recovery import recover
+from captcha_tagger.verification import (
+    DVC,
+    compare,
+    count_hashes,
+    environment,
+    make_clone,
+    reproduce,
+)
+
+RUNNING = "Running stage '"
+TINY: dict[str, dict[str, Any]] = {
+    "sample": {"images": 60},
+    "backbone": {"images": 320, "batch_size": 16},
+    "train_head": {"epochs": 2, "batch_size": 16},
+    "fine_tune": {"epochs": 3, "batch_size": 16},
+    "evaluate": {"resamples": 100},
+    "compute": {"device": "cpu", "threads": 1, "save_every_seconds": 0},  # a save every step
+}
+
+
+@dataclass
+class Tally:
+    """What the kills hit, and what it took to go on."""
+
+    stages: Counter[str] = field(default_factory=Counter)
+    in_dvc: int = 0  # no stage process: DVC was hashing, committing or starting
+    resumable: int = 0  # a resume file was there
+    recovered: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        self.stages += other.stages
+        self.in_dvc += other.in_dvc
+        self.resumable += other.resumable
+        self.recovered += other.recovered
+        self.differences += other.differences
+
+
+def shrink(root: Path, sections: dict[str, dict[str, Any]] | None = None) -> Path:
+    """Give a clone params that run through all stages in a minute."""
+    yaml, path = YAML(), root / "params.yaml"
+    params = yaml.load(path)
+    for section, values in (sections or TINY).items():
+        params[section].update(values)
+    yaml.dump(params, path)
+    return root
+
+
+def start(root: Path) -> "subprocess.Popen[str]":
+    """Start `dvc repro` as the leader of its own process group."""
+    return subprocess.Popen(
+        [*DVC, "repro"],
+        cwd=root,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def time_stages(root: Path) -> dict[str, float]:
+    """Run undisturbed; the seconds of each stage from its start to that of the next."""
+    starts: dict[str, float] = {}
+    with start(root) as process:
+        for stage in _stages_started(process, echo=[]):
+            starts[stage] = time.monotonic()
+    if process.returncode:
+        raise SystemExit(f"the undisturbed run failed with exit code {process.returncode}")
+    ends = [*list(starts.values())[1:], time.monotonic()]
+    return {stage: end - begun for (stage, begun), end in zip(starts.items(), ends, strict=True)}
+
+
+def kill(root: Path, stage: str, share: float, seconds: dict[str, float], tally: Tally) -> bool:
+    """Kill `dvc repro` in the stage, or in the first after it that runs; False if none does."""
+    names = list(seconds)
+    echo: list[str] = []
+    with start(root) as process:
+        for started in _stages_started(process, echo):
+            if names.index(started) >= names.index(stage):
+                time.sleep(share * seconds[started])
+                in_stage = any("stages/" in " ".join(words) for words in _commands(process.pid))
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                tally.stages[started] += 1
+                tally.in_dvc += not in_stage
+                tally.resumable += any((root / ".state" / "resume").glob(f"{started}-*.pt"))
+                return True
+    if process.returncode:
+        raise SystemExit("".join(echo) + f"dvc repro failed with exit code {process.returncode}")
+    return False
+
+
+def run_with_kills(
+    original: Path, root: Path, moments: list[tuple[str, float]], seconds: dict[str, float]
+) -> Tally:
+    """One pass through the pipeline, killed at each moment; compared with the original."""
+    tally = Tally()
+    for stage, share in moments:
+        kill(root, stage, share, seconds, tally)
+        tally.recovered += recover(root)
+    reproduce(root)
+    if difference := compare(original, root):
+        tally.differences.append(difference)
+    tally.differences += [f"left over: {path}" for path in leftovers(root)]
+    return tally
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Half-written files and resume files that outlived a finished run."""
+    folders = (root / "data", root / ".state")
+    return sorted(
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.name.endswith(".partial") or path.parent.name == "resume"
+    )
+
+
+def draw_moments(stages: list[str], kills: int, seed: int) -> list[list[tuple[str, float]]]:
+    """Passes of (stage, share of its time), each stage once a pass until all kills are used."""
+    generator = random.Random(seed)
+    moments = [(stages[i % len(stages)], generator.random()) for i in range(kills)]
+    return [moments[i : i + len(stages)] for i in range(0, kills, len(stages))]
+
+
+def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        echo.append(line)
+        if line.startswith(RUNNING):
+            yield line.removeprefix(RUNNING).split("'")[0]
+
+
+def _commands(pid: int) -> list[list[str]]:
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            found.append(child.cmdline())
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    original = shrink(make_clone(Path.cwd(), folder / "undisturbed"))
+    seconds = time_stages(original)
+    passes = draw_moments(list(seconds), arguments.kills, arguments.seed)
+    print(
+        f"seed {arguments.seed}; undisturbed: {sum(seconds.values()):.0f} s, "
+        f"{count_hashes(original)} hashes of {len(seconds)} stages",
+        flush=True,
+    )
+    total = Tally()
+    for number, moments in enumerate(passes):
+        clone = shrink(make_clone(Path.cwd(), folder / f"pass{number}"))
+        tally = run_with_kills(original, clone, moments, seconds)
+        print(
+            f"pass {number + 1}: {tally.stages.total()} kills, "
+            f"{tally.differences or 'equal'} {tally.recovered or ''}",
+            flush=True,
+        )
+        shutil.rmtree(clone)
+        total.add(tally)
+    print("\n| stage | seconds undisturbed | kills |\n|---|---|---|")
+    for stage, duration in seconds.items():
+        print(f"| {stage} | {duration:.1f} | {total.stages[stage]} |")
+    print(
+        f"\n{total.stages.total()} kills: {total.in_dvc} in DVC's own work, {total.resumable} with "
+        f"a resume file there; DVC's bookkeeping cut off {len(total.recovered)} times; "
+        f"{len(total.differences)} differences"
+    )
+    shutil.rmtree(folder)
+    sys.exit(bool(total.differences))
+
+
+if __name__ == "__main__":
+    main()
