@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ STAGES = """stages:
 
 
 def call(*words, cwd):
+    words = [sys.executable, "-m", *words] if words[0] == "dvc" else words
     subprocess.run(words, cwd=cwd, check=True, capture_output=True)
 
 

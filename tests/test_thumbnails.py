@@ -28,6 +28,10 @@ def test_a_colour_image_keeps_its_colours():
     assert abs(green - 200) < 15
 
 
+def test_a_large_image_shrinks_to_a_card():
+    assert decode(encode_image(np.zeros((1, 300, 1200), np.uint8))).shape == (120, 480, 3)
+
+
 def test_samples_are_spread_over_all_rows():
     assert pick_samples(range(100), 4) == [0, 25, 50, 75]
     assert pick_samples([3, 5], 4) == [3, 5]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.curves import describe_course, draw_decisions, draw_training
+from captcha_tagger.data_report import Summary, summarize
 from captcha_tagger.mistakes import Confusion, count_confusions, find_doubtful_names
 from captcha_tagger.page import write_page
 from captcha_tagger.params import Params
@@ -21,6 +22,7 @@ SHOWN_CONFUSIONS = 12
 SHOWN_REJECTS = 200
 HARDEST = 3
 SHOWN_FREQUENCIES = 80
+SHOWN_SIZES = 5
 
 HEADLINES = {
     "exact_set": ("Exact set", "images with every label right and none too many"),
@@ -47,7 +49,7 @@ def write_report(path: Path, results: Results, params: Params) -> None:
             "params": _list_params(params),
             "hashes": results.hashes,
             "samples": _sample_sheet(results),
-            "frequencies": _count_labels(results),
+            "data_summary": _describe_data(summarize(results.rows)),
             "rejects": results.rejects[:SHOWN_REJECTS],
             "training": draw_training(results),
             "course": describe_course(results),
@@ -170,20 +172,31 @@ def _sample_sheet(results: Results) -> list[dict[str, str]]:
     return sheet
 
 
-def _count_labels(results: Results) -> list[dict[str, Any]]:
-    """Images with each label, and those with it more than once; the most frequent first."""
-    texts = [row.text for row in results.rows]
-    counts: list[dict[str, Any]] = [
-        {
-            "label": label,
-            "images": sum(label in text for text in texts),
-            "repeated": sum(text.count(label) > 1 for text in texts),
-        }
-        for label in results.vocabulary
-    ]
-    if len(counts) > SHOWN_FREQUENCIES:
-        counts.sort(key=lambda count: -count["images"])
-    return counts[:SHOWN_FREQUENCIES]
+def _describe_data(summary: Summary) -> dict[str, Any]:
+    """Sizes and text lengths as the files have them, and how many images hold each label."""
+    most = max(summary.labels.values())
+    labels = [label for label, _ in summary.labels.most_common(SHOWN_FREQUENCIES)]
+    return {
+        "sizes": [
+            (f"{w} × {h}", count) for (w, h), count in summary.sizes.most_common(SHOWN_SIZES)
+        ],
+        "num_sizes": len(summary.sizes),
+        "lengths": sorted(summary.lengths.items()),
+        "outliers": [
+            (length, summary.files_by_length[length]) for length in summary.outlier_lengths
+        ],
+        "repeating": summary.repeating_images,
+        "labels": [
+            {
+                "label": label,
+                "images": summary.labels[label],
+                "share": summary.labels[label] / most,
+                "repeated": summary.repeated_labels[label],
+                "repeated_share": summary.repeated_labels[label] / most,
+            }
+            for label in sorted(labels)
+        ],
+    }
 
 
 def _list_labels(results: Results) -> list[dict[str, Any]]:

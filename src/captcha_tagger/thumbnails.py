@@ -15,12 +15,14 @@ from captcha_tagger.pixels import Pixels
 
 # On the Kaggle set 1.9 kB an image instead of PNG's 4.7, with no difference to be seen.
 WEBP_QUALITY = 80
+LONGEST_SIDE = 480  # pixels; as wide as a card
 LEVELS = 15  # of evidence; a smooth, translucent overlay shows no more
 
 
 def encode_image(pixels: Pixels) -> str:
-    """One image (channels, height, width) as a data URI."""
+    """One image (channels, height, width), no longer than a card is wide, as a data URI."""
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
