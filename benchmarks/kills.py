@@ -187,7 +187,7 @@ def main() -> None:
     )
     total = Tally()
     for number, moments in enumerate(passes):
-        clone = shrink(make_clone(Path.cwd(), folder / f"pass{number}"))
+        clone = shrink(make_clone(original, folder / f"pass{number}"))
         tally = run_with_kills(original, clone, moments, seconds)
         print(
             f"pass {number + 1}: {tally.stages.total()} kills, "

@@ -1,16 +1,21 @@
 """Tiny real stand-ins that the tests share."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.kills import shrink, time_stages
 from captcha_tagger.card import Architecture, ModelCard, Normalization
 from captcha_tagger.compute import Machine
 from captcha_tagger.images import LabelledImages
 from captcha_tagger.model import Tagger
+from captcha_tagger.verification import make_clone
+from tests.whole import commit_working_tree
 
 VOCABULARY = ["a", "b", "c", "d"]
 
@@ -61,3 +66,20 @@ def make_arrays(num_images: int = 24) -> tuple[NDArray[np.uint8], NDArray[np.flo
 def images() -> LabelledImages:
     pixels, targets = make_arrays()
     return LabelledImages(pixels, targets, np.arange(len(pixels)), torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A repository in which `dvc repro` has run on tiny params, and how long each stage took."""
+
+    root: Path
+    seconds: dict[str, float]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Shared by the slow tests, which work in copies and clones of it."""
+    folder = tmp_path_factory.mktemp("finished")
+    source = commit_working_tree(folder / "source")
+    root = shrink(make_clone(source, folder / "root"))
+    return Finished(root, time_stages(root))
