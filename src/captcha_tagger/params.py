@@ -108,6 +108,7 @@ class TrainHead(Section):
 
 class FineTune(Section):
     epochs: Count
+    min_steps: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
     learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
     weight_decay: Decay

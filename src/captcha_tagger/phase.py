@@ -4,6 +4,7 @@ A Dataset and where to start from -> a trained Tagger and its History, written t
 or data/fine_tune/.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,10 @@ def fine_tune(
 ) -> History:
     """Train everything in place, then choose the threshold; numbers go on from `history`."""
     low, high = params.learning_rates
+    steps_per_epoch = max(1, math.ceil(len(data.train) / params.batch_size))
     plan = Plan(
         phase="fine_tune",
-        epochs=params.epochs,
+        epochs=max(params.epochs, math.ceil(params.min_steps / steps_per_epoch)),
         batch_size=params.batch_size,
         learning_rates=spread(low, high, len(model.layer_groups())),
         weight_decay=params.weight_decay,

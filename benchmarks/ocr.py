@@ -1,0 +1,67 @@
+"""What people without labels would pick: a ready OCR package, on the same images.
+
+    python benchmarks/ocr.py FOLDER [--all]
+
+Installs ddddocr into an environment of its own under .state/peers/ and prints how many texts and
+label sets it reads. The 100 images that benchmarks/quality.py sets aside are left out, too.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from captcha_tagger.metrics import wilson
+from captcha_tagger.resume import state_folder
+
+PACKAGE = "ddddocr==1.6.1"
+SET_ASIDE = 100
+READ = """
+import json, sys, ddddocr
+reader = ddddocr.DdddOcr(show_ad=False)
+print(json.dumps([reader.classification(open(path, "rb").read()) for path in json.load(sys.stdin)]))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--all", action="store_true", help="set nothing aside")
+    args = parser.parse_args()
+    paths = sorted(args.folder.rglob("*.png"), key=lambda path: hash_name(path.name))
+    paths = paths if args.all else paths[SET_ASIDE:]
+    answers = read_texts(paths)
+    texts = sum(path.stem == text for path, text in zip(paths, answers, strict=True))
+    sets = sum(set(path.stem) == set(text) for path, text in zip(paths, answers, strict=True))
+    for name, right in (("texts", texts), ("exact sets", sets)):
+        low, high = wilson(right, len(paths))
+        share = right / len(paths)
+        print(f"{PACKAGE}: {right} of {len(paths)} {name}, {share:.4f} ({low:.4f} to {high:.4f})")
+
+
+def hash_name(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def read_texts(paths: list[Path]) -> list[str]:
+    folder = state_folder().resolve() / "peers" / "ddddocr"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+    run = subprocess.run(
+        [python, "-c", READ],
+        input=json.dumps([str(path) for path in paths]),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    answers: list[str] = json.loads(run.stdout.splitlines()[-1])
+    return answers
+
+
+if __name__ == "__main__":
+    sys.exit(main())
