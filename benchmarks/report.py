@@ -28,14 +28,19 @@ from tests.runs import write_run  # noqa: E402
 
 LABELS = "2345678bcdefgmnpwxy"
 GRIDS = {"noisy_or": (1, 25), "concat (Grad-CAM)": (7, 25)}
-LIMITS = {"megabytes": 25.0, "seconds to write": 20.0, "seconds to open": 3.0}
+LIMITS = {
+    "megabytes": 25.0,
+    "seconds to write": 20.0,
+    "CPU seconds to write": 20.0,  # what a busy machine does not hide
+    "seconds to open": 3.0,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=5000, help="in the validation part")
     images = parser.parse_args().images
-    print("| pooling | images | " + " | ".join(LIMITS) + " |\n|---|---|---|---|---|")
+    print("| pooling | images | " + " | ".join(LIMITS) + " |\n|---|---|---|---|---|---|")
     kept = True
     for pooling, grid in GRIDS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -68,10 +73,11 @@ def measure(results: Results, folder: Path) -> dict[str, float]:
     params = params.model_copy(
         update={"top_losses": params.top_losses.model_copy(update={"page_images": 10**6})}
     )
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     write_report(page, results, params)
-    written = time.perf_counter() - start
-    return dict(zip(LIMITS, (page.stat().st_size / 1e6, written, open_page(page)), strict=True))
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    figures = (page.stat().st_size / 1e6, wall, cpu, open_page(page))
+    return dict(zip(LIMITS, figures, strict=True))
 
 
 def open_page(path: Path) -> float:

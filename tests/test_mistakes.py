@@ -66,6 +66,14 @@ def test_a_sure_disagreement_makes_a_name_doubtful(right, tmp_path):
     assert len((tmp_path / "names.csv").read_text().splitlines()) == 2
 
 
+def test_a_label_that_the_model_often_misses_while_sure_makes_no_name_doubtful(right):
+    wrong = right
+    for position in np.flatnonzero(right.targets[:, 0])[:3].tolist():
+        wrong = answer(wrong, position, a=0.02)
+    assert len(count_confusions(wrong)) == 1
+    assert find_doubtful_names(wrong) == []
+
+
 def test_a_disagreement_in_doubt_says_nothing_about_the_name(right):
     position = find_text(right, "abc")
     assert find_doubtful_names(answer(right, position, a=0.04, d=0.6)) == []

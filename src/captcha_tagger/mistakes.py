@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from captcha_tagger.files import write_table
-from captcha_tagger.results import Results
+from captcha_tagger.results import Bools, Results
 
-SURE = 0.9  # every label's prob at least so far from doubt, on one side or the other
+SURE = 0.9  # the prob of an answer, be it that the label is there or that it is not
+TRUST = 0.95  # the share of other sure answers about the label that agree with the names
 NOTHING = ""
 
 
@@ -55,9 +56,17 @@ def count_confusions(results: Results) -> list[Confusion]:
 
 
 def find_doubtful_names(results: Results) -> list[DoubtfulName]:
-    """Where the model is sure and the file's name disagrees; the surest first."""
-    sureness = np.where(results.predicted, results.probs, 1 - results.probs).min(1)
-    chosen = np.flatnonzero(results.wrong & (sureness >= SURE))
+    """Where the model is sure, has a right to be, and the file's name disagrees; surest first.
+
+    A model that often misses a label while sure of it says nothing about names, so its other sure
+    answers of the same kind about the same label must agree with their names.
+    """
+    answers = np.where(results.predicted, results.probs, 1 - results.probs)  # (images, labels)
+    disagrees = results.missed | results.invented
+    sureness = answers.min(1)
+    doubtful = (sureness >= SURE) & results.wrong
+    doubtful &= (_find_trusted(results, answers >= SURE) | ~disagrees).all(1)
+    chosen = np.flatnonzero(doubtful)
     names = []
     for position in chosen[np.argsort(-sureness[chosen], kind="stable")].tolist():
         row = results.rows[results.validation[position]]
@@ -75,6 +84,18 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
             )
         )
     return names
+
+
+def _find_trusted(results: Results, sure: Bools) -> Bools:
+    """Of each answer (images, labels), whether the other sure ones of its kind agree with names."""
+    trusted = np.zeros_like(sure)
+    for kind in (results.predicted, ~results.predicted):
+        peers = sure & kind
+        wrong = peers & (results.missed | results.invented)
+        others = peers.sum(0) - peers
+        right = 1 - (wrong.sum(0) - wrong) / np.maximum(others, 1)
+        trusted |= peers & (others > 0) & (right >= TRUST)
+    return trusted
 
 
 def suggest_text(text: str, missed: str, invented: str) -> str:
