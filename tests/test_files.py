@@ -1,8 +1,19 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from captcha_tagger.files import atomic_file, atomic_folder, read_table, write_json, write_table
+from captcha_tagger.files import (
+    atomic_file,
+    atomic_folder,
+    read_table,
+    write_array,
+    write_json,
+    write_table,
+)
 
 
 def test_a_failed_file_leaves_the_earlier_one(tmp_path: Path) -> None:
@@ -34,6 +45,32 @@ def test_what_a_killed_process_left_beside_is_swept_away(tmp_path: Path) -> None
         (beside / "new.txt").write_text("whole")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["new.txt"]
     assert not left.exists()
+
+
+def test_what_a_killed_process_left_beside_a_file_is_swept_away(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid in (ended.pid, os.getppid()):
+        (tmp_path / f".a.txt.{pid}.partial").write_text("half")
+    with atomic_file(tmp_path / "a.txt") as beside:
+        beside.write_text("whole")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.txt", f".a.txt.{os.getppid()}.partial"}  # that one may still be writing
+
+
+def test_an_error_of_the_system_names_the_output(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught:  # noqa: SIM117
+        with atomic_folder(tmp_path / "out"):
+            Path("/dev/full").write_text("x")
+    assert caught.value.filename == str(tmp_path / "out")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+def test_an_array_comes_back_by_numpy(tmp_path: Path, dtype: type) -> None:
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype).transpose(2, 0, 1)
+    write_array(tmp_path / "a.npy", array)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), array)
+    assert np.load(tmp_path / "a.npy").dtype == dtype
 
 
 def test_json_refuses_nan_and_keeps_the_earlier_file(tmp_path: Path) -> None:

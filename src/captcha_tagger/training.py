@@ -179,6 +179,7 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history.steps[:] = state["history"]["steps"]
         self.history.epochs[:] = state["history"]["epochs"]
+        print(f"{self.phase.name.replace('_', ' ')}: going on after step {self.step}")
 
 
 def mix(seed: int, step: int) -> int:
