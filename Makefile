@@ -5,7 +5,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro original crossval test test-slow lint format report compare ui clean
+.PHONY: help setup lock repro original crossval test test-slow lint format report compare ui record \
+  register clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -66,12 +67,19 @@ report: setup  ## open the page about the last run
 
 A ?= HEAD
 B ?= workspace
-compare: setup  ## write compare.html about two experiments or revisions: make compare A=HEAD B=workspace
-	python -m captcha_tagger.revision "$(A)" "$(B)" compare.html
+compare: setup  ## say how two experiments differ, and write compare.html: A=HEAD B=workspace
+	@captcha-tagger compare "$(A)" "$(B)"
+	@python -m captcha_tagger.revision "$(A)" "$(B)" compare.html
 	@python -m webbrowser "file://$(CURDIR)/compare.html"
 
 ui: setup  ## open the MLflow UI on 127.0.0.1:5000
 	captcha-tagger ui
+
+record: setup  ## complete the MLflow store from what is on disk
+	captcha-tagger record
+
+register: setup  ## register this experiment's model, or RUN=...; the best is champion
+	captcha-tagger register $(RUN)
 
 clean:  ## remove the environment and every ignored output, keeping the MLflow store and the DVC cache
 	rm -rf $(VENV) .state .pytest_cache .mypy_cache .ruff_cache

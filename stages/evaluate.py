@@ -11,6 +11,7 @@ from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
 from captcha_tagger.evaluation import evaluate, write_evaluation
 from captcha_tagger.params import load_params
+from captcha_tagger.recording import record_outputs
 
 
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
@@ -24,4 +25,4 @@ def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    stage.run(main, then=record_outputs)

@@ -27,6 +27,15 @@ class Machine:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.precision)
 
+    def describe(self) -> dict[str, str]:
+        """What computed, in words."""
+        on_gpu = self.device.type == "cuda"
+        return {
+            "device": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
+            "threads": str(self.threads),
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+
 
 def set_up(compute: params.Compute) -> Machine:
     """Resolve every `auto` and set torch's process-wide switches accordingly."""

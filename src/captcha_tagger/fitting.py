@@ -4,6 +4,7 @@ A Tagger and LabelledImages -> the same Tagger, trained in place.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,7 @@ def fit(
     machine: Machine,
     resume: ResumeFile,
     history: History,
+    observe: Callable[[], None] = lambda: None,
 ) -> None:
     """Train the model in place, scoring the validation images after every epoch."""
 
@@ -54,7 +56,7 @@ def fit(
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
     objective = Objective(model, train, plan, machine)
     phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch)
-    optimize(model, objective, optimizer, phase, resume, history, score_epoch)
+    optimize(model, objective, optimizer, phase, resume, history, score_epoch, observe)
 
 
 def score(model: Tagger, images: LabelledImages) -> dict[str, float]:

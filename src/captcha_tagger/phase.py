@@ -20,6 +20,7 @@ from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import FineTune, TrainHead
 from captcha_tagger.pixels import Pixels
+from captcha_tagger.recording import Journal
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.schedule import spread
 from captcha_tagger.sheets import pick_samples
@@ -121,10 +122,22 @@ def _train(
     history: History,
 ) -> History:
     model.to(machine.device)
+    on_gpu = machine.device.type == "cuda"
+    journal = Journal(plan.phase, resume.key, machine.describe(), on_gpu=on_gpu)
     if len(data.train):
         train = data.train_images(machine.device)
         validation = data.validation_images(machine.device)
-        fit(model, train, validation, plan, machine, resume, history)
+        fit(
+            model,
+            train,
+            validation,
+            plan,
+            machine,
+            resume,
+            history,
+            observe=lambda: journal.publish(history.steps, history.epochs),
+        )
+    journal.close()
     return history
 
 

@@ -10,7 +10,6 @@ works in a copy that is thrown away.
 import hashlib
 import io
 import json
-import os
 import pickle
 import sys
 import time
@@ -21,11 +20,7 @@ from typing import Any
 import torch
 
 from captcha_tagger.files import atomic_file
-
-
-def state_folder() -> Path:
-    """The folder of everything that survives a run without being an output."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".state"
+from captcha_tagger.state import state_folder
 
 
 def fingerprint(settings: Any, files: Iterable[Path]) -> str:
@@ -41,6 +36,7 @@ class ResumeFile:
     """The saved state of one training run, if there is any."""
 
     def __init__(self, stage: str, key: str, *, every_seconds: float) -> None:
+        self.key = key
         self.path = state_folder() / "resume" / f"{stage}-{key}.pt"
         self._every_seconds = every_seconds
         self._saved_at = time.monotonic()

@@ -8,8 +8,10 @@ from typing import NoReturn
 from captcha_tagger.errors import InputError, NonFiniteLossError
 
 
-def run(main: Callable[..., None]) -> NoReturn:
+def run(main: Callable[..., None], then: Callable[[str], None] | None = None) -> NoReturn:
     """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine.
+
+    `then` is called with the stage's name when all went well.
 
     A full disk, a read-only folder (OSError) or a diverged training is one line too; a bug keeps
     its traceback.
@@ -27,4 +29,6 @@ def run(main: Callable[..., None]) -> NoReturn:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
+    if then is not None:
+        then(name)
     sys.exit(0)

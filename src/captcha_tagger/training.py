@@ -64,10 +64,12 @@ def optimize(
     resume: ResumeFile,
     history: History,
     score_epoch: Callable[[], dict[str, float]],
+    observe: Callable[[], None] = lambda: None,
 ) -> None:
     """Train the model in place through all epochs, going on from the resume file if there is one.
 
     `score_epoch` runs after each epoch; what it returns joins the epoch's row of the history.
+    `observe` runs whenever the history so far is saved, so a resumed run never contradicts it.
     Raises NonFiniteLossError, leaving the last good state in the resume file.
     """
     run = _Run(model, objective, optimizer, phase, history)
@@ -88,9 +90,11 @@ def optimize(
                 if resume.is_due():
                     run.read_losses()
                     resume.save(run.state())
+                    observe()
         run.read_losses()
         run.close_epoch(score_epoch())
         resume.save(run.state())
+        observe()
 
 
 class _Run:

@@ -1,0 +1,51 @@
+"""The processes that carry the outbox to the store: once, or while a training goes on.
+
+python -m captcha_tagger.following [STAGE JOURNAL PID]
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from captcha_tagger import outbox, tracking
+from captcha_tagger.errors import InputError
+from captcha_tagger.files import read_json
+from captcha_tagger.sampling import sample_process
+
+EVERY_SECONDS = 10.0
+
+
+def follow(stage: str, journal: Path, pid: int) -> None:
+    """Carry the curves of a training to the store until it ends; its own priority is the lowest."""
+    os.nice(19)
+    while True:
+        time.sleep(EVERY_SECONDS)
+        facts = journal / "facts.json"
+        if not facts.exists() or read_json(facts)["done"]:
+            return  # the stage itself has the rest recorded
+        alive = sample_process(pid, journal / "system.csv")
+        status = "RUNNING" if alive else "KILLED"
+        outbox.put(Path.cwd(), stage, journal=journal, status=status)
+        _record()
+        if not alive:
+            return
+
+
+def _record() -> bool:
+    """Empty the outbox; what cannot be recorded stays there, and one line says why."""
+    try:
+        tracking.record_all(tracking.connect())
+    except (*tracking.ERRORS, InputError) as error:
+        reason = str(error).split("\n")[0]
+        print(f"record: {time.strftime('%Y-%m-%d %H:%M:%S')}: {reason}", file=sys.stderr)
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case [stage, journal, pid]:
+            follow(stage, Path(journal), int(pid))
+        case _:
+            sys.exit(0 if _record() else 1)
