@@ -3,6 +3,7 @@
 Results and params -> report.html. The same inputs give the same bytes.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -68,18 +69,20 @@ def write_report(path: Path, results: Results, params: Params) -> None:
 def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
     """What the page's script needs to show the images at these positions, in this order."""
     rows = [results.validation[position] for position in positions]
+    with ThreadPoolExecutor() as threads:  # encoding leaves Python's lock to others
+        pictures = list(threads.map(encode_image, (results.pixels[row] for row in rows)))
     images = [
         {
             "position": position,
             "file": results.rows[row].file,
             "text": results.rows[row].text,
-            "picture": encode_image(results.pixels[row]),
+            "picture": picture,
             "targets": np.flatnonzero(results.targets[position]).tolist(),
             "probs": _round(results.probs[position]),
             "losses": _round(results.losses[position]),
             "peaks": _round(results.evidence[position].max((1, 2)), 3),
         }
-        for position, row in zip(positions, rows, strict=True)
+        for position, row, picture in zip(positions, rows, pictures, strict=True)
     ]
     return {
         "vocabulary": results.vocabulary,
