@@ -62,7 +62,10 @@ def test_the_workspace_is_a_side_too(repository, monkeypatch, tmp_path):
     monkeypatch.chdir(repository)
     compare_revisions("workspace", "second", tmp_path / "compare.html")
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
-    assert "B gets 0 right that A gets wrong" in " ".join(page.split())
+    assert (
+        "B gets 0 right that A gets wrong, and 0 wrong that A gets right: no more than chance"
+        in " ".join(page.split())
+    )
 
 
 def test_an_unknown_name_is_one_clear_line(repository, monkeypatch, tmp_path):

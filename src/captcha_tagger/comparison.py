@@ -80,17 +80,21 @@ def compare(a: Side, b: Side) -> Comparison:
 
 
 def pair(a: Side, b: Side) -> Paired:
-    """The two-sided exact test: under no difference, each discordant image is a fair coin.
+    """Count the images that one side alone has right, and test the difference."""
+    only_a = sum(right and not b.exact[image] for image, right in a.exact.items())
+    only_b = sum(right and not a.exact[image] for image, right in b.exact.items())
+    return Paired(len(a.exact), only_a, only_b, mcnemar(only_a, only_b))
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The p of the two-sided exact test: without a difference, each such image is a fair coin.
 
     Source: McNemar, "Note on the sampling error of the difference between correlated proportions
     or percentages" (1947).
     """
-    only_a = sum(right and not b.exact[image] for image, right in a.exact.items())
-    only_b = sum(right and not a.exact[image] for image, right in b.exact.items())
     discordant = only_a + only_b
     tail = sum(math.comb(discordant, k) for k in range(min(only_a, only_b) + 1))
-    p = min(1.0, 2 * tail / 2**discordant)
-    return Paired(len(a.exact), only_a, only_b, p)
+    return min(1.0, 2 * tail / 2**discordant)
 
 
 def describe(metrics: Mapping[str, Any], name: str) -> str:

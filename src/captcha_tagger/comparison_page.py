@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.charts import Chart, Series, draw_lines
+from captcha_tagger.comparison import mcnemar
 from captcha_tagger.contrast import (
     Shared,
     find_broken,
@@ -24,6 +25,7 @@ from captcha_tagger.report import HEADLINES
 from captcha_tagger.results import Results, load_run
 from captcha_tagger.thumbnails import encode_image
 
+CHANCE = 0.05  # the p above which a difference is no news
 SHOWN_CHANGES = 200  # images of each kind; more would only be scrolled past
 
 
@@ -60,6 +62,8 @@ def write_comparison(path: Path, a: Side, b: Side) -> None:
             "broken": [_describe(pair, *runs) for pair in broken[:SHOWN_CHANGES]],
             "mended": [_describe(pair, *runs) for pair in mended[:SHOWN_CHANGES]],
             "num_broken": len(broken),
+            "p": mcnemar(len(broken), len(mended)),
+            "chance": CHANCE,
             "num_mended": len(mended),
             "same_data": runs[0].hashes["data"] == runs[1].hashes["data"],
         },
