@@ -194,7 +194,7 @@ def main() -> None:
             f"{tally.differences or 'equal'} {tally.recovered or ''}",
             flush=True,
         )
-        shutil.rmtree(clone)
+        shutil.rmtree(clone, ignore_errors=True)  # a recorder may still be writing there
         total.add(tally)
     print("\n| stage | seconds undisturbed | kills |\n|---|---|---|")
     for stage, duration in seconds.items():
@@ -204,7 +204,7 @@ def main() -> None:
         f"a resume file there; DVC's bookkeeping cut off {len(total.recovered)} times; "
         f"{len(total.differences)} differences"
     )
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     sys.exit(bool(total.differences))
 
 

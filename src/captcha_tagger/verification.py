@@ -170,7 +170,7 @@ def main() -> None:
     if difference:
         print(f"verify: {difference}\nThe clone is kept in {folder}", file=sys.stderr)
         sys.exit(1)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     num_stages, num_hashes = len(read_lock(Path.cwd())), count_hashes(Path.cwd())
     print(f"verify: equal: all {num_hashes} hashes of {num_stages} stages")
 
