@@ -26,7 +26,10 @@ def follow(stage: str, journal: Path, pid: int) -> None:
             return  # the stage itself has the rest recorded
         alive = sample_process(pid, journal / "system.csv")
         status = "RUNNING" if alive else "KILLED"
-        outbox.put(Path.cwd(), stage, journal=journal, status=status)
+        try:
+            outbox.put(Path.cwd(), stage, journal=journal, status=status)
+        except (OSError, InputError):
+            return  # DVC has thrown this copy of the workspace away
         _record()
         if not alive:
             return

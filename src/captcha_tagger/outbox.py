@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from captcha_tagger.files import atomic_folder, read_json, write_json
 from captcha_tagger.lockfile import PHASES, Lineage, hash_path, read_lineage
 from captcha_tagger.row import build_row
-from captcha_tagger.state import root_folder, state_folder
+from captcha_tagger.state import root_folder, source_folder, state_folder
 
 LOWEST_PRIORITY = 19
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
@@ -96,7 +96,7 @@ def start_recording() -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "DVC_ROOT": str(root_folder()),
-        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+        "PYTHONPATH": str(source_folder()),
     }
     with (state_folder() / "record.log").open("ab") as log:
         return subprocess.Popen(

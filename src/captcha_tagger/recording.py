@@ -12,11 +12,10 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from captcha_tagger.files import read_json, write_json, write_table
-from captcha_tagger.state import root_folder, state_folder
+from captcha_tagger.state import root_folder, source_folder, state_folder
 
 PACKAGES = ("captcha-tagger", "dvc", "mlflow", "numpy", "torch", "torchvision")
 WATCH_AFTER_SECONDS = 30.0  # a shorter training is recorded soon enough when it ends
@@ -96,6 +95,7 @@ class Journal:
         """Start the process that carries the curves to the store while training goes on."""
         if self._follower is not None:
             return
+        lasting = {"DVC_ROOT": str(root_folder()), "PYTHONPATH": str(source_folder())}
         with (state_folder() / "record.log").open("ab") as log:
             self._follower = subprocess.Popen(
                 [*_python("following"), self._stage, str(self.folder), str(os.getpid())],
@@ -103,7 +103,7 @@ class Journal:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "DVC_ROOT": str(root_folder()), "PYTHONPATH": _package_path()},
+                env={**os.environ, **lasting},
             )
 
 
@@ -113,7 +113,3 @@ def _versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[f"version.{name}"] = version(name)
     return found
-
-
-def _package_path() -> str:
-    return str(Path(__file__).resolve().parents[1])

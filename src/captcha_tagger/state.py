@@ -15,3 +15,9 @@ def root_folder() -> Path:
 
 def state_folder() -> Path:
     return root_folder() / ".state"
+
+
+def source_folder() -> Path:
+    """Where a process that outlives this one finds the package: a temporary copy goes away."""
+    lasting = root_folder() / "src"
+    return lasting if (lasting / "captcha_tagger").is_dir() else Path(__file__).resolve().parents[1]
