@@ -201,6 +201,7 @@ def test_nothing_is_lost_when_no_server_answers_and_one_line_says_so(tmp_path: P
 def test_a_killed_training_shows_as_killed_and_a_resumed_one_as_finished(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", **LONG)
     store = f"sqlite:///{project.root / 'mlflow.db'}"
+    read_store(store)  # creates the tables, which two processes at once cannot
     process = start_training(project)
     wait_for_points(store, 100)
     (journal,) = (project.root / ".state/live").glob("fine_tune-*")

@@ -63,7 +63,8 @@ def connect() -> MlflowClient:
     """The store of MLFLOW_TRACKING_URI, else SQLite beside the repository's dvc.yaml."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         mlflow.set_tracking_uri(f"sqlite:///{root_folder() / 'mlflow.db'}")
-    return MlflowClient()
+    with _alone():  # two processes that create SQLite's tables at once break both
+        return MlflowClient()
 
 
 def record_all(client: MlflowClient) -> list[str]:
