@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro original crossval test test-slow lint format report compare ui record \
+.PHONY: help setup lock repro original crossval lr-find test test-slow lint format report compare ui record \
   register clean
 
 help:  ## show this list
@@ -44,6 +44,9 @@ original: setup  ## the original blog post's recipe as a DVC experiment (BACKBON
 
 crossval: setup  ## cross-validate the params on FOLDER: 5 folds x 3 seeds
 	python benchmarks/quality.py crossval $(FOLDER)
+
+lr-find: setup  ## find train_head.learning_rate by a range test, with a plot
+	captcha-tagger lr-find
 
 test: setup  ## run the fast tests
 	pytest

@@ -1,4 +1,4 @@
-"""The command line: captcha-tagger check | predict | ui | record | register | compare.
+"""The command line: captcha-tagger check | lr-find | predict | ui | record | register | compare.
 
 Each command imports what it needs when it runs, so that --help answers at once.
 """
@@ -33,6 +33,10 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate params.yaml")
     check.set_defaults(run=_check)
 
+    lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
+    lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
+    lr_find.set_defaults(run=_lr_find)
+
     predict = commands.add_parser("predict", help="say which labels images contain")
     predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
     predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
@@ -61,6 +65,26 @@ def _check(arguments: argparse.Namespace) -> int:
     from captcha_tagger.params import load_params
 
     load_params()
+    return 0
+
+
+def _lr_find(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.compute import set_up
+    from captcha_tagger.dataset import load_dataset
+    from captcha_tagger.lr_find import draw_range_test, find_rate
+    from captcha_tagger.params import load_params
+    from captcha_tagger.transfer import start_tagger
+
+    data = Path("data")
+    if not (data / "backbone").exists() or not (data / "split").exists():
+        raise InputError("data/split or data/backbone is missing; run dvc repro split backbone")
+    params = load_params()
+    machine = set_up(params.compute)
+    images = load_dataset(data / "ingest", data / "split")
+    model = start_tagger(data / "backbone", images, params.train_head)
+    test = find_rate(model, images, params.train_head, machine)
+    draw_range_test(arguments.plot, test)
+    print(f"train_head.learning_rate: try {test.suggestion:.2g}; see {arguments.plot}")
     return 0
 
 
