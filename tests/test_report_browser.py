@@ -184,6 +184,7 @@ def test_evidence_appears_where_the_model_saw_the_chosen_label(visit, results):
     assert button.get_attribute("aria-pressed") == "true"
     evidence = results.evidence[position, results.vocabulary.index(label), 0].astype(float)
     caption = card.locator(".caption").inner_text()
+    expect(page.locator("#announcement")).to_have_text(caption)
     assert f"Evidence of {label}: strongest {evidence.max():.2f}"[:-1] in caption
     alphas = card.locator("canvas").evaluate(
         """(canvas) => {

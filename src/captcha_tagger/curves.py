@@ -4,7 +4,6 @@ Results -> Charts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from itertools import groupby
 
 from captcha_tagger.charts import Chart, Point, Series, draw_lines, thin
@@ -62,7 +61,13 @@ def draw_training(results: Results) -> list[Chart]:
         ),
         draw_lines(
             "Learning rate",
-            [Series("highest of the layer groups", "first", thin(_rates(results.steps)))],
+            [
+                Series(
+                    "highest of the layer groups",
+                    "first",
+                    thin(read_points(results.steps, "learning_rate")),
+                )
+            ],
             x_label="step",
             x_range=steps,
             y_label="learning rate",
@@ -122,7 +127,3 @@ def draw_decisions(results: Results) -> list[Chart]:
 def read_points(table: Table, column: str, x: str = "step") -> list[Point]:
     """The column against the step, as the history tables hold them."""
     return [(float(row[x]), float(row[column])) for row in table]
-
-
-def _rates(steps: Table) -> Sequence[Point]:
-    return read_points(steps, "learning_rate")

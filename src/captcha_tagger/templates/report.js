@@ -53,7 +53,6 @@
       create("img", { width, height, decoding: "async", src: image.picture,
                       alt: `Image ${image.file}` }));
     const caption = create("p", { className: "caption" });
-    caption.setAttribute("aria-live", "polite");
     const body = create("tbody");
     const card = create("li", { className: "card", dataset: { file: image.file } },
       create("header", {},
@@ -102,9 +101,10 @@
                                       dataset: { label } });
     button.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-label", `Where the model saw ${vocabulary[label]}`);
-    button.addEventListener("click", () => {
+    button.addEventListener("click", async () => {
       const pressed = button.getAttribute("aria-pressed") === "true";
-      showEvidence(card, image, pressed ? null : label);
+      await showEvidence(card, image, pressed ? null : label);
+      document.getElementById("announcement").textContent = card.querySelector(".caption").textContent;
     });
     return create("tr", { className: answer },
       create("th", { scope: "row" }, button),
