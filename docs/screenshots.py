@@ -45,12 +45,11 @@ def main(data: Path = Path("data"), docs: Path = Path("docs")) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Reduce the picture to a palette, a third of the bytes."""
+    """Reduce the picture to a palette, half of the bytes; dithering keeps its gradients smooth."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(
-            COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )
-    small.save(path, optimize=True)
+        colors = picture.convert("RGB")
+    palette = colors.quantize(COLORS, Image.Quantize.MAXCOVERAGE)
+    colors.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
 
 if __name__ == "__main__":
