@@ -5,8 +5,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro original crossval lr-find test test-slow lint format report compare ui record \
-  register clean
+.PHONY: help setup lock repro verify original crossval lr-find test test-slow lint format report \
+  compare ui record register clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -31,7 +31,11 @@ lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 
 repro: setup  ## run the whole pipeline, or what has changed of it
 	@captcha-tagger check
+	@python -m captcha_tagger.recovery
 	dvc repro
+
+verify: setup  ## repeat the pipeline from nothing in a temporary clone; are all hashes equal?
+	@python -m captcha_tagger.verification
 
 BACKBONE ?= imagenet
 original: setup  ## the original blog post's recipe as a DVC experiment (BACKBONE=random offline)

@@ -57,3 +57,11 @@ def test_a_missing_or_broken_file_is_bad_input(tmp_path: Path) -> None:
     broken.write_text("a: [1", encoding="utf-8")
     with pytest.raises(InputError, match="not readable as YAML"):
         load_params(broken)
+
+
+def test_a_tag_that_would_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"sample: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'exploded'}]\n")
+    with pytest.raises(InputError, match="not readable as YAML"):
+        load_params(path)
+    assert not (tmp_path / "exploded").exists()

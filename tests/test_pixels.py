@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,3 +49,16 @@ def test_another_file_is_refused(tmp_path, content):
         np.save(path, content)
     with pytest.raises(InputError, match="run ingest again"):
         open_pixels(path)
+
+
+def test_pickled_objects_are_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Bomb:
+        def __reduce__(self):
+            return Path("exploded").touch, ()
+
+    np.save(tmp_path / "a.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="not a readable pixel array"):
+        open_pixels(tmp_path / "a.npy")
+    assert not Path("exploded").exists()

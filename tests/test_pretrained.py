@@ -8,8 +8,10 @@ from torchvision import models
 
 from captcha_tagger.backbones import build_backbone
 from captcha_tagger.card import Architecture
+from captcha_tagger.checkpoint import WEIGHTS
 from captcha_tagger.errors import InputError
 from captcha_tagger.pretrained import (
+    CARD,
     BackboneCard,
     fit_first_convolution,
     imagenet_weights,
@@ -75,6 +77,19 @@ def test_a_file_of_no_tensors_is_refused_and_not_run(
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(InputError, match="no state dict"):
         weights_from_file(RESNET, tmp_path / "weights.pth")
+    assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+def test_a_damaged_backbone_is_refused_and_no_code_in_it_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    card = BackboneCard(architecture=COMPACT, source="random", alphabet=[], normalization=None)
+    save_backbone(card, random_weights(COMPACT, seed=1), tmp_path / "backbone")
+    (tmp_path / "backbone" / name).write_bytes(pickle.dumps(Bomb(), protocol=0))
+    with pytest.raises(InputError, match="damaged backbone"):
+        load_backbone(tmp_path / "backbone")
     assert not Path("exploded").exists()
 
 

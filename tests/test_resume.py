@@ -15,9 +15,7 @@ from benchmarks.kills import shrink
 from captcha_tagger.resume import ResumeFile, fingerprint
 from captcha_tagger.verification import DVC, environment, read_lock
 from tests.conftest import Finished
-from tests.whole import copy_repository, run_dvc
-
-FORCED = ("repro", "--single-item", "--force", "--no-run-cache")
+from tests.whole import FORCED, copy_repository, run_dvc
 
 
 def saved(key: str = "key") -> ResumeFile:

@@ -7,6 +7,8 @@ from pathlib import Path
 from captcha_tagger.verification import DVC, environment
 from tests.imports import ROOT
 
+FORCED = ("repro", "--single-item", "--force", "--no-run-cache")  # runs one stage, cached or not
+
 
 def commit_working_tree(folder: Path) -> Path:
     """A repository whose one commit is the working tree, so that tests see what is being edited."""

@@ -43,7 +43,12 @@ def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Pat
 
 
 def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
-    return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+    """The card and the weights of a backbone folder; InputError when they are damaged."""
+    try:
+        return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+    except (SafetensorError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{folder}: damaged backbone: {reason}; run dvc repro backbone") from None
 
 
 def backbone_weights(model: Tagger) -> Weights:
