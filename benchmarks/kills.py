@@ -2,10 +2,10 @@
 
 DVC and the stage under it are killed together while a chosen stage runs or is being committed, at a
 uniformly drawn share of the time that the stage took undisturbed; then `dvc repro` is started again
-and killed in the next stage, and so on to the last, after which it is left to finish. All stages
-take their turns until the wanted number of kills is reached.
+and killed again, in the same stage or a later one, and so on to the last, after which it is left to
+finish. That is one pass; all stages take equal turns until the wanted number of kills is reached.
 
-python benchmarks/kills.py [--kills 60] [--seed 0]
+python benchmarks/kills.py [--kills 60] [--per-pass 30] [--seed 0]
 """
 
 import argparse
@@ -146,11 +146,14 @@ def leftovers(root: Path) -> list[Path]:
     )
 
 
-def draw_moments(stages: list[str], kills: int, seed: int) -> list[list[tuple[str, float]]]:
-    """Passes of (stage, share of its time), each stage once a pass until all kills are used."""
+def draw_moments(
+    stages: list[str], kills: int, seed: int, *, per_pass: int
+) -> list[list[tuple[str, float]]]:
+    """Passes of (stage, share of its time) in the stages' order; all stages take equal turns."""
     generator = random.Random(seed)
-    moments = [(stages[i % len(stages)], generator.random()) for i in range(kills)]
-    return [moments[i : i + len(stages)] for i in range(0, kills, len(stages))]
+    moments = [(i % len(stages), generator.random()) for i in range(kills)]
+    passes = [sorted(moments[i : i + per_pass]) for i in range(0, kills, per_pass)]
+    return [[(stages[stage], share) for stage, share in moments] for moments in passes]
 
 
 def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterator[str]:
@@ -174,12 +177,15 @@ def _commands(pid: int) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--per-pass", type=int, default=30, help="kills before one may finish")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     original = shrink(make_clone(Path.cwd(), folder / "undisturbed"))
     seconds = time_stages(original)
-    passes = draw_moments(list(seconds), arguments.kills, arguments.seed)
+    passes = draw_moments(
+        list(seconds), arguments.kills, arguments.seed, per_pass=arguments.per_pass
+    )
     print(
         f"seed {arguments.seed}; undisturbed: {sum(seconds.values()):.0f} s, "
         f"{count_hashes(original)} hashes of {len(seconds)} stages",

@@ -18,7 +18,7 @@ def test_killed_in_every_stage_it_ends_with_the_undisturbed_hashes(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.randrange(2**32)
-    (moments,) = draw_moments(list(finished.seconds), KILLS, seed)
+    (moments,) = draw_moments(list(finished.seconds), KILLS, seed, per_pass=KILLS)
     clone = shrink(make_clone(finished.root, tmp_path / "clone"))
     tally = run_with_kills(finished.root, clone, moments, finished.seconds)
     with capsys.disabled():
