@@ -70,7 +70,7 @@ class MlflowServer:
                 start_new_session=True,
                 env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
             )
-        end = time.monotonic() + 180
+        end = time.monotonic() + 600
         while not self._answers():
             assert time.monotonic() < end, (self._folder / "server.log").read_text()
             time.sleep(0.5)

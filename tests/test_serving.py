@@ -198,7 +198,7 @@ def address(trained: Project) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 180
+    end = time.monotonic() + 600
     url = f"http://127.0.0.1:{port}"
     while True:
         try:

@@ -35,14 +35,15 @@ def record_outputs(stage: str) -> None:
 
 def _post(stage: str, *, wait_seconds: float) -> None:
     """Only what DVC runs is recorded: dvc.lock alone knows what made an output."""
-    if _runs_under_dvc():
+    if _is_recorded():
         subprocess.run(
             [*_python("outbox"), "post", stage, str(os.getpid()), str(wait_seconds)], check=False
         )
 
 
-def _runs_under_dvc() -> bool:
-    return "DVC_STAGE" in os.environ
+def _is_recorded() -> bool:
+    """Whether DVC runs this stage and nobody has set CAPTCHA_TAGGER_RECORD=off."""
+    return "DVC_STAGE" in os.environ and os.environ.get("CAPTCHA_TAGGER_RECORD") != "off"
 
 
 def _python(module: str) -> list[str]:
@@ -58,7 +59,7 @@ class Journal:
 
     def __init__(self, stage: str, key: str, tags: Mapping[str, str], *, on_gpu: bool) -> None:
         self._stage, self._on_gpu = stage, on_gpu
-        self._is_kept = _runs_under_dvc()
+        self._is_kept = _is_recorded()
         self.folder = state_folder() / "live" / f"{stage}-{key}"
         known = self.folder / "facts.json"
         earlier = read_json(known)["wall_seconds"] if known.exists() else 0.0

@@ -74,14 +74,17 @@ DVC = (sys.executable, "-m", "dvc")
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, its own Python first, without what names another repository."""
+    """This process's environment, its own Python first, without what names another repository.
+
+    A copy that will be thrown away is no experiment, so nothing records it.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("DVC_") and name != "MLFLOW_TRACKING_URI"
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "CAPTCHA_TAGGER_RECORD": "off"}
 
 
 def compare(here: Path, there: Path) -> str | None:
