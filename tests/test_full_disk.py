@@ -142,6 +142,7 @@ def test_a_full_disk_under_the_resume_files(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["earlier.txt"]
 
 
+@pytest.mark.timeout(1800)
 def test_a_repository_on_a_disk_that_grows_too_slowly_ends_with_the_same_hashes(
     finished: Finished, small_disk: Path
 ) -> None:
