@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 from tests.imports import ROOT
 
 LETTERS = "abc234"
+SETTLE_SECONDS = 600
 TINY = {
     "ingest": {"source": "images", "height": 32, "width": 96},
     "sample": {"images": 4},
@@ -63,7 +63,16 @@ class Project:
         }
 
     def dvc(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "dvc", *words, **env)
+        done = self.run("-m", "dvc", *words, **env)
+        self.settle()
+        return done
+
+    def settle(self) -> None:
+        """Wait until everything is recorded: on a busy machine stages do not wait so long."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while any((self.root / ".state/outbox").glob("*")):
+            assert time.monotonic() < end, (self.root / ".state/record.log").read_text()
+            time.sleep(0.5)
 
     def tagger(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run("-m", "captcha_tagger.cli", *words, check=check)
@@ -169,12 +178,3 @@ def read_curve(folder: Path, name: str, column: str) -> list[tuple[int, float]]:
     header = lines[0].split(",")
     rows = (dict(zip(header, line.split(","), strict=True)) for line in lines[1:])
     return [(int(row["step"]), float(row[column])) for row in rows]
-
-
-def wait_until(done: Any, seconds: float = 120.0) -> Iterator[None]:
-    """Return as soon as `done()` holds; fail after so many seconds."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.5)
-    return iter(())

@@ -68,7 +68,11 @@ class MlflowServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+                env={
+                    **os.environ,
+                    "MLFLOW_DISABLE_TELEMETRY": "true",
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes more
+                },
             )
         end = time.monotonic() + 600
         while not self._answers():
@@ -93,8 +97,8 @@ class MlflowServer:
 def mlflow_server(store: str, folder: Path) -> Iterator[MlflowServer]:
     folder.mkdir(parents=True, exist_ok=True)
     server = MlflowServer(store, folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -116,6 +116,7 @@ def test_one_row_an_experiment_through_every_way_of_dvc(
         project.dvc("exp", "run", "--queue", "-S", f"fine_tune.seed={seed}")
     project.dvc("queue", "start", "-j", "2")
     project.run("sh", "-c", "while dvc queue status | grep -E 'Queued|Running'; do sleep 2; done")
+    project.settle()
     rows = read_store(store, "anew")
     assert rows[:2] == [refilled, aside]
     assert sorted(row.params["fine_tune.seed"] for row in rows[2:]) == seeds
@@ -166,6 +167,7 @@ def test_a_server_killed_and_restarted_in_training_ends_with_the_same_row(tmp_pa
         output, errors = process.communicate(timeout=900)
         assert process.returncode == 0, output + errors
         assert "Traceback" not in output + errors
+        project.settle()
         (row,) = read_store(server.uri)
     check_row(project, row)
     assert row.curves["step/loss"][: len(live.curves["step/loss"])] == live.curves["step/loss"]
@@ -182,8 +184,15 @@ def test_nothing_is_lost_when_no_server_answers_and_one_line_says_so(tmp_path: P
     with late_server() as late:
         for address in ("http://127.0.0.1:9", late):
             seed = "1" if address == late else "0"
-            run = project.dvc(
-                "exp", "run", "--temp", "-S", f"fine_tune.seed={seed}", MLFLOW_TRACKING_URI=address
+            run = project.run(
+                "-m",
+                "dvc",
+                "exp",
+                "run",
+                "--temp",
+                "-S",
+                f"fine_tune.seed={seed}",
+                MLFLOW_TRACKING_URI=address,
             )
             lines = [line for line in run.stderr.splitlines() if "make record" in line]
             assert len(lines) == 2  # evaluate and top_losses
