@@ -16,13 +16,11 @@ setup: $(VENV)/.ready  ## create .venv from requirements.lock
 # uv installs the lock in seconds; pip does the same, slower, where uv cannot be had.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	@if command -v uv >/dev/null || pip install --quiet uv; then \
+	@{ { command -v uv || pip install --quiet uv; } >/dev/null && \
 	  uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock && \
-	  uv pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps -e .; \
-	else \
-	  pip install --require-hashes -r requirements.lock && \
-	  pip install --no-build-isolation --no-deps -e .; \
-	fi
+	  uv pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps -e .; } || \
+	{ pip install --require-hashes -r requirements.lock && \
+	  pip install --no-build-isolation --no-deps -e .; }
 	@touch $@
 
 lock:  ## pin pyproject.toml's dependencies anew (needs uv)
@@ -88,6 +86,6 @@ record: setup  ## complete the MLflow store from what is on disk
 register: setup  ## register this experiment's model, or RUN=...; the best is champion
 	captcha-tagger register $(RUN)
 
-clean:  ## remove the environment and every ignored output, keeping the MLflow store and the DVC cache
-	rm -rf $(VENV) .state .pytest_cache .mypy_cache .ruff_cache
-	find data -mindepth 1 ! -name .gitkeep -delete
+clean:  ## remove the environment and the outputs, not your data, the MLflow store or the DVC cache
+	rm -rf $(VENV) .state/resume .state/live .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(addprefix data/,sample ingest split backbone train_head fine_tune evaluate top_losses)

@@ -63,6 +63,12 @@ def test_intervals_contain_their_metric_and_repeat() -> None:
         assert 0 <= bound["low"] <= scores[name] <= bound["high"] <= 1
 
 
+def test_a_perfect_score_is_not_certain() -> None:
+    _, targets = make_scores()
+    bounds = intervals(targets, targets, 0.5, resamples=100, seed=0)
+    assert all(0.85 < bound["low"] < 1 == bound["high"] for bound in bounds.values())
+
+
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (7, 10), (180, 180)])
 def test_wilson_equals_scipys(successes: int, trials: int) -> None:
     expected = binomtest(successes, trials).proportion_ci(method="wilson")

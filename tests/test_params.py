@@ -32,6 +32,9 @@ def test_the_shipped_params_are_valid(tmp_path: Path) -> None:
         ("  weight_decay: 0.01", '  weight_decay: "1e-05"', "weight_decay"),
         ("  fold: 0", "  fold: 3", "fold 3 needs at least 4 folds"),
         ("  source: synthetic", "  source: file", "file is set exactly when source is 'file'"),
+        ("  threads: auto", "  threads: 0", "compute.threads: Input should be greater"),
+        ("  threshold: model", "  threshold: 1.5", "evaluate.threshold: Input should be less"),
+        ("  threshold: model", "  threshold: '0.2'", "evaluate.threshold: Input should be"),
         ("(?P<text>", "(?P<name>", "(?P<text>...)"),
     ],
 )

@@ -29,7 +29,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
         card = ModelCard.model_validate(read_json(folder / CARD))
         weights = load_file(folder / WEIGHTS)
     except FileNotFoundError as error:
-        missing = Path(error.filename).name
+        missing = Path(error.filename or WEIGHTS).name
         raise InputError(f"{folder}: no model here, {missing} is missing") from None
     except (ValidationError, SafetensorError, ValueError) as error:
         reason = str(error).split("\n")[0]

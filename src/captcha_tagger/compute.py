@@ -11,6 +11,7 @@ import torch
 
 from captcha_tagger import params
 from captcha_tagger.errors import InputError
+from captcha_tagger.parallel import count_cores
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,11 @@ def set_up(compute: params.Compute) -> Machine:
         raise InputError("compute.device: no CUDA device here; set it to auto or cpu")
     use_cuda = compute.device == "cuda" or (compute.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if use_cuda else "cpu")
-    threads = len(os.sched_getaffinity(0)) if compute.threads == "auto" else compute.threads
+    threads = count_cores() if compute.threads == "auto" else compute.threads
     torch.set_num_threads(threads)
     if compute.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32 on every device
     torch.use_deterministic_algorithms(compute.deterministic)
     # Nothing here reads memory before writing it; filling it cost a sixth of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -79,6 +79,9 @@ def intervals(
     bounds = {
         name: tuple(np.quantile(values, [0.025, 0.975])) for name, values in draws.items() if values
     }
+    if (predicted == actual).all():
+        lowest = wilson(len(actual), len(actual))[0]
+        bounds = {name: (lowest, 1.0) for name in bounds}
     bounds["exact_set"] = wilson(int((predicted == actual).all(1).sum()), len(actual))
     return {name: {"low": float(low), "high": float(high)} for name, (low, high) in bounds.items()}
 

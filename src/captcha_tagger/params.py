@@ -166,15 +166,26 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def _describe(error: ValidationError) -> str:
-    # A misspelt key is both unknown and missing; the first says what to do.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"] if part not in ("float", "int", "none"))
+    # A misspelt key is both unknown and missing, of which the first says what to do; where a number
+    # stands for "auto", what is wrong with the number says more than that it is not the word.
+    order = {"extra_forbidden": 0, "literal_error": 2}
+    first = min(error.errors(), key=lambda one: order.get(one["type"], 1))
+    key = _name_key(first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{key}: unknown key; remove it or correct its spelling"
     if first["type"] == "missing":
         return f"{key}: missing"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (it is {first['input']!r})" if key else message
+    if isinstance(first["input"], dict | None):
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message} (it is {first['input']!r})"
+
+
+def _name_key(location: tuple[int | str, ...]) -> str:
+    """The key as it stands in the file, without the names of a union's alternatives."""
+    section = Params.model_fields.get(str(location[0])) if location else None
+    parts = location[:2] if section else location
+    return ".".join([str(part) for part in parts])
 
 
 def _first_line(error: Exception) -> str:

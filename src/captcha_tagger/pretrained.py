@@ -75,7 +75,7 @@ def imagenet_weights(architecture: Architecture) -> Weights:
     choices = models.get_model_weights(architecture.name)
     try:
         state = choices.DEFAULT.get_state_dict(check_hash=True, progress=True)
-    except (URLError, TimeoutError) as error:
+    except (URLError, TimeoutError, RuntimeError) as error:  # the last is a wrong hash
         raise InputError(
             f"backbone.source: cannot download torchvision's weights for {architecture.name} "
             f"({error}); set it to synthetic, random or file"
@@ -95,18 +95,14 @@ def weights_from_file(architecture: Architecture, path: Path) -> Weights:
         for name, tensor in state.items()
         if not name.startswith("head.") and name not in ("mean", "std")
     }
-    channels = 3
-    expected = build_backbone(architecture, channels).state_dict()
-    if ours.keys() == expected.keys():
+    if _shapes(ours) == _shapes(build_backbone(architecture, channels=3).state_dict()):
         return ours
-    classifier = build_classifier(architecture.name) if architecture.name != "compact" else None
-    if classifier is not None:
-        missing = [
-            name
-            for name in classifier.load_state_dict(state, strict=False).missing_keys
-            if not name.startswith(("fc.", "classifier."))
-        ]
-        if not missing:
+    if architecture.name != "compact":
+        classifier = build_classifier(architecture.name)
+        body = {name: t for name, t in classifier.state_dict().items() if not _is_head(name)}
+        theirs = {name: t for name, t in state.items() if not _is_head(name)}
+        if _shapes(theirs) == _shapes(body):
+            classifier.load_state_dict(theirs, strict=False)
             return strip(classifier, architecture).state_dict()
     raise InputError(
         f"backbone.file: {path} does not hold weights of {architecture.name}; "
@@ -123,6 +119,20 @@ def fit_first_convolution(weights: Weights, backbone: nn.Module) -> Weights:
         return weights
     summed = kernel.sum(1, keepdim=True)
     return {**weights, f"{name}.weight": summed.expand(-1, wanted, -1, -1) / wanted}
+
+
+def _is_head(name: str) -> bool:
+    return name.startswith(("fc.", "classifier."))
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor; the first layer's without its channels, which are adapted later."""
+    return {
+        name: tuple(tensor.shape[:1] + tensor.shape[2:])
+        if tensor.ndim == 4
+        else tuple(tensor.shape)
+        for name, tensor in weights.items()
+    }
 
 
 def _read_state(path: Path) -> Weights:
