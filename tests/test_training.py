@@ -118,6 +118,14 @@ def test_a_diverged_loss_stops_with_step_and_rate(machine: Machine) -> None:
         train(images, make_plan(), machine)
 
 
+def test_weights_that_overflowed_are_not_saved(images: LabelledImages, machine: Machine) -> None:
+    """The loss of a step is finite even if its update is not."""
+    resume = ResumeFile("test", "key", every_seconds=0.0)
+    with pytest.raises(NonFiniteLossError, match="no numbers any more after step 0"):
+        train(images, make_plan(rate=1e39), machine, resume=resume)
+    assert resume.load() is None
+
+
 def test_cached_features_train_the_head_like_fresh_ones(
     images: LabelledImages, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
