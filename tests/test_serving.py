@@ -137,7 +137,7 @@ def evaluated_probs(project: Project) -> NDArray[np.float32]:
 
 def logged_model(project: Project) -> Path:
     """The model's folder below the project's artifacts."""
-    (found,) = (project.root / "mlruns").glob("*/models/*/artifacts")
+    (found,) = (project.root / "mlruns").glob("models/*/artifacts")
     return found
 
 
