@@ -11,6 +11,7 @@ from pathlib import Path
 from captcha_tagger.errors import InputError
 
 MODEL = "data/fine_tune/model"
+SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
 
 def main(words: list[str] | None = None) -> None:
@@ -23,6 +24,9 @@ def main(words: list[str] | None = None) -> None:
         sys.exit(2)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -64,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 def _check(arguments: argparse.Namespace) -> int:
     from captcha_tagger.params import load_params
 
-    load_params()
+    source = Path(load_params().ingest.source)
+    if not source.exists() and source != SAMPLES:
+        raise InputError(f"ingest.source: no such folder or zip: {source}")
     return 0
 
 
@@ -110,8 +116,13 @@ def _record(arguments: argparse.Namespace) -> int:
         raise InputError("nothing here has been trained by DVC; run dvc repro")
     from captcha_tagger import tracking
 
-    client = tracking.connect()
-    for run_id in tracking.record_all(client):
+    try:
+        recorded = tracking.record_all(tracking.connect())
+    except tracking.ERRORS as error:
+        reason = str(error).split("\n")[0]
+        print(f"captcha-tagger record: the store does not answer: {reason}", file=sys.stderr)
+        return 1
+    for run_id in recorded:
         print(f"recorded run {run_id}")
     return 0
 

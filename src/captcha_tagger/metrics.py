@@ -81,7 +81,7 @@ def intervals(
     }
     if (predicted == actual).all():
         lowest = wilson(len(actual), len(actual))[0]
-        bounds = {name: (lowest, 1.0) for name in bounds}
+        bounds = dict.fromkeys(bounds, (lowest, 1.0))
     bounds["exact_set"] = wilson(int((predicted == actual).all(1).sum()), len(actual))
     return {name: {"low": float(low), "high": float(high)} for name, (low, high) in bounds.items()}
 

@@ -119,7 +119,10 @@ def hash_folder(folder: Path) -> str:
 def _keep_facts(stage: str, pid: int) -> None:
     """Move the journal of the training that has just ended to `.state/facts/`, by its key."""
     for journal in (state_folder() / "live").glob(f"{stage}-*"):
-        facts = read_json(journal / "facts.json")
+        try:
+            facts = read_json(journal / "facts.json")
+        except FileNotFoundError:
+            continue  # another worker's, which has just begun or ended
         if facts["pid"] == pid and facts["done"]:
             lineage = read_lineage(Path.cwd(), stage)
             kept = _facts_folder(lineage, stage)

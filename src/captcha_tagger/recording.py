@@ -74,10 +74,10 @@ class Journal:
         if not self._is_kept or now - self._published < PUBLISH_EVERY_SECONDS:
             return
         self._published = now
+        self._write_facts()
         for name, rows in (("steps", steps), ("epochs", epochs)):
             columns = list(rows[0]) if rows else []
             write_table(self.folder / f"{name}.csv", columns, (list(row.values()) for row in rows))
-        self._write_facts()
         if now - self._attempt >= WATCH_AFTER_SECONDS:
             self._follow()
 

@@ -136,6 +136,8 @@ def _find_champion(client: tracking.Client) -> tuple[str, str] | None:
     """Version and run id of the champion, if there is one."""
     try:
         found = client.get_model_version_by_alias(REGISTERED, CHAMPION)
-    except tracking.ERRORS:
+    except tracking.ERRORS as error:
+        if not tracking.is_absence(error):
+            raise
         return None
     return str(found.version), str(found.run_id)

@@ -61,6 +61,12 @@ ERRORS = (MlflowException, SQLAlchemyError, OSError)
 METRICS_A_BATCH, OTHERS_A_BATCH = 1000, 100  # MLflow's limits
 
 
+def is_absence(error: Exception) -> bool:
+    """Whether an error says that a model or alias is not there, rather than that the store fails."""
+    absent = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+    return getattr(error, "error_code", None) in absent
+
+
 def connect() -> MlflowClient:
     """The store of MLFLOW_TRACKING_URI, else SQLite beside the repository's dvc.yaml."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -72,10 +78,17 @@ def connect() -> MlflowClient:
 def record_all(client: MlflowClient) -> list[str]:
     """Empty the outbox into the store; returns the ids of the parent runs."""
     with _alone():
-        done = []
+        done: list[str] = []
+        failed: list[Exception] = []
         for entry in outbox.waiting():
-            done.append(push(client, entry))
-            shutil.rmtree(entry)
+            try:
+                done.append(push(client, entry))
+            except ERRORS as error:  # the others may still be taken
+                failed.append(error)
+            else:
+                shutil.rmtree(entry)
+        if failed:
+            raise failed[0]
         return done
 
 

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from captcha_tagger.cli import main
+from tests.imports import ROOT
+
+SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def run(*words: str) -> int | str | None:
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    return end.value.code
+
+
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> int | str | None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(SHIPPED.replace(old, new, 1), encoding="utf-8")
+    return run("check")
+
+
+def test_check_passes_the_shipped_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(tmp_path, monkeypatch, "", "") == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("validation: 0.2", "validation: 1.5", "split.validation"),
+        ("source: data/sample/samples", "source: nowhere", "no such folder or zip: nowhere"),
+    ],
+)
+def test_check_names_what_is_wrong_and_touches_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    line: str,
+) -> None:
+    assert check(tmp_path, monkeypatch, old, new) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_predicting_nothing_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", "nowhere.png") == 2
+    assert "nowhere.png: no such file or folder" in capsys.readouterr().err
