@@ -62,7 +62,7 @@ METRICS_A_BATCH, OTHERS_A_BATCH = 1000, 100  # MLflow's limits
 
 
 def is_absence(error: Exception) -> bool:
-    """Whether an error says that a model or alias is not there, rather than that the store fails."""
+    """Whether an error says that a model or alias is not there, not that the store fails."""
     absent = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
     return getattr(error, "error_code", None) in absent
 
