@@ -2,7 +2,7 @@
 
 python benchmarks/tracking_screens.py RUN_A RUN_B FOLDER
 
-Runs as `captcha-tagger compare` takes them. Writes compare-params.png and compare-labels.png.
+Runs as `captcha-tagger compare` takes them. Writes compare.png and runs.png.
 It needs the store of the two runs, and a Chromium that playwright finds or that is installed.
 """
 
