@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -25,15 +26,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A fresh cluster in the folder; yields its database's address. Skips where there is none."""
+def postgres() -> Iterator[str]:
+    """A fresh cluster; yields its database's address. Skips where PostgreSQL is not installed.
+
+    It lives outside of pytest's folders, which no other user may enter.
+    """
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(binaries[-1]) if binaries else shutil.which("initdb")
     if initdb is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     as_user = [] if os.geteuid() else ["runuser", "-u", "postgres", "--"]  # it refuses root
-    data, port = folder / "postgres", free_port()
-    data.mkdir()
+    data, port = Path(tempfile.mkdtemp(prefix="postgres-")), free_port()
     if as_user:
         shutil.chown(data, "postgres")
     quiet = {"cwd": "/", "check": True, "stdout": subprocess.DEVNULL}
@@ -45,6 +48,7 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql+psycopg2://test@127.0.0.1:{port}/postgres"
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+        shutil.rmtree(data)
 
 
 class MlflowServer:

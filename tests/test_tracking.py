@@ -53,7 +53,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         here = f"sqlite:///{tmp_path / 'project' / 'mlflow.db'}"
         yield here, f"sqlite:///{tmp_path / 'another.db'}"
         return
-    with postgres(tmp_path) as database, mlflow_server(database, tmp_path / "server") as server:
+    with postgres() as database, mlflow_server(database, tmp_path / "server") as server:
         yield server.uri, server.uri
 
 
