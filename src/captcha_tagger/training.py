@@ -18,6 +18,7 @@ from captcha_tagger.resume import ResumeFile
 from captcha_tagger.schedule import one_cycle
 
 BETAS = (0.9, 0.99)  # fastai's
+STEPS_A_REPORT = 10  # so that the progress bar seldom waits for the device
 
 
 @dataclass
@@ -87,6 +88,8 @@ def optimize(
             while run.step < (epoch + 1) * phase.steps_per_epoch:
                 run.take_step()
                 bar.update()
+                if not bar.disable and bar.n % STEPS_A_REPORT == 0:
+                    bar.set_postfix(loss=f"{run.last_loss():.4f}")
                 if resume.is_due():
                     run.read_losses()
                     resume.save(run.state())
@@ -130,6 +133,10 @@ class _Run:
         }
         self.history.steps.append(row)
         self.step += 1
+
+    def last_loss(self) -> float:
+        """The loss of the step just taken; waits for the device."""
+        return self._unread[-1].item()
 
     def read_losses(self) -> None:
         """Fill in the losses of the steps since the last reading; stop at one that is no number."""
