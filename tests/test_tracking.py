@@ -147,7 +147,7 @@ def wait_for_points(uri: str, num_points: int) -> Recorded:
     end = time.monotonic() + 400
     while time.monotonic() < end:
         rows = read_store(uri)
-        if rows and len(rows[0].curves["step/loss"]) >= num_points:
+        if rows and rows[0].status == "RUNNING" and len(rows[0].curves["step/loss"]) >= num_points:
             return rows[0]
         time.sleep(1)
     raise AssertionError("no live curve")
@@ -159,7 +159,6 @@ def test_a_server_killed_and_restarted_in_training_ends_with_the_same_row(tmp_pa
         project.env = {"MLFLOW_TRACKING_URI": server.uri}
         process = start_training(project)
         live = wait_for_points(server.uri, 100)
-        assert live.status == "RUNNING"
         assert process.poll() is None
         server.kill()
         time.sleep(15)
