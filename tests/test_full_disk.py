@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kills import shrink
-from captcha_tagger.recovery import recover
-from captcha_tagger.verification import compare, environment, make_clone
+from captcha_tagger.verification import environment
 from tests.conftest import Finished
-from tests.whole import run_dvc
 
 pytestmark = pytest.mark.slow
 
@@ -140,20 +137,3 @@ def test_a_full_disk_under_the_resume_files(
     assert done.stderr.count("\n") == 1
     assert (small_disk / "mlflow.db").read_text() == "the store"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["earlier.txt"]
-
-
-@pytest.mark.timeout(1800)
-def test_a_repository_on_a_disk_that_grows_too_slowly_ends_with_the_same_hashes(
-    finished: Finished, small_disk: Path
-) -> None:
-    """DVC's own writing fails too; whoever makes room and runs it again loses nothing."""
-    clone = shrink(make_clone(finished.root, small_disk / "clone"))
-    megabytes, refusals = 10, []
-    while (done := run_dvc(clone, "repro")).returncode:
-        refusals.append(done.stdout.splitlines()[-1])
-        assert "No space left on device" in done.stdout, done.stdout
-        megabytes += 3
-        mount(small_disk, "-o", f"remount,size={megabytes}m")
-        recover(clone)
-    assert refusals
-    assert compare(finished.root, clone) is None
