@@ -94,6 +94,7 @@ class Tagger(nn.Module):
             if card.pooling == "noisy_or"
             else ConcatHead(channels, len(card.vocabulary))
         )
+        self.to(memory_format=torch.channels_last)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns)."""

@@ -44,7 +44,7 @@ def map_batches(
     while True:
         unfinished: deque[Sequence[Item]] = deque()
         try:
-            with _start_pool(processes) as pool:
+            with start_pool(processes) as pool:
                 yield from _map(pool, function, waiting, unfinished, ahead=2 * processes)
             return
         except BrokenProcessPool:
@@ -77,7 +77,7 @@ def _bisect(
 ) -> Iterator[Result]:
     """Run a batch that may have killed its process; split it until only the killer is left out."""
     try:
-        with _start_pool(1) as pool:
+        with start_pool(1) as pool:
             result = pool.submit(function, batch).result()
     except BrokenProcessPool:
         if len(batch) == 1:
@@ -90,7 +90,8 @@ def _bisect(
         yield result
 
 
-def _start_pool(processes: int) -> ProcessPoolExecutor:
+def start_pool(processes: int) -> ProcessPoolExecutor:
+    """Start so many processes that end with this one."""
     # Spawned, since a fork would copy the threads' locks along with the memory.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)

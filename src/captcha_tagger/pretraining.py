@@ -3,7 +3,8 @@
 Params -> backbone and head weights. No image is seen twice, and batch i is a function of (seed, i).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,13 +14,14 @@ from captcha_tagger.card import Architecture, ModelCard, Normalization
 from captcha_tagger.compute import Machine
 from captcha_tagger.drawing import VOCABULARY, Drawn, draw_batch
 from captcha_tagger.model import NoisyOrHead, Tagger
-from captcha_tagger.parallel import map_batches
+from captcha_tagger.parallel import start_pool
 from captcha_tagger.params import Backbone
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.synthetic import HEIGHT, WIDTH
 from captcha_tagger.training import History, Phase, build_optimizer, optimize
 
 REPORTS = 10  # epochs are all the same here: they only pace the progress and the resume file
+BURST = 32  # steps drawn at a time
 NORMALIZATION_STEP = 2**31  # a batch that training never reaches
 
 
@@ -74,7 +76,7 @@ class _Objective:
 
     def __call__(self, step: int) -> Tensor:
         if self._batches is None:  # a resumed run starts drawing at its step
-            self._batches = self._draw(range(step, self.num_steps))
+            self._batches = self._draw(step)
         batch = next(self._batches)
         device = self.machine.device
         with self.machine.autocast():
@@ -85,26 +87,21 @@ class _Objective:
         scored = batch.scored.to(device)
         return (losses * scored).sum() / scored.sum()
 
-    def _draw(self, steps: range) -> Iterator[Drawn]:
-        """Draw ahead on other processes; the batches are the same for any number of them."""
-        yield from map_batches(
-            _DrawStep(self.params.batch_size, self.params.seed),
-            ([step] for step in steps),
-            processes=self.machine.threads,
-            on_crash=_report_crash,
-        )
+    def _draw(self, first: int) -> Iterator[Drawn]:
+        """The batches from step `first` on, the same for any number of drawing processes.
+
+        They are drawn in bursts between the steps of training: on the same cores at the same time
+        each held the other up (1.49 ms an image against 1.25 on two cores).
+        """
+        draw = partial(_draw_step, self.params.batch_size, self.params.seed)
+        if self.machine.threads == 1:
+            yield from map(draw, range(first, self.num_steps))
+            return
+        with start_pool(self.machine.threads) as pool:
+            for start in range(first, self.num_steps, BURST):
+                yield from list(pool.map(draw, range(start, min(start + BURST, self.num_steps))))
 
 
-class _DrawStep:
-    """A picklable `draw_batch` of one step."""
-
-    def __init__(self, batch_size: int, seed: int) -> None:
-        self.batch_size, self.seed = batch_size, seed
-
-    def __call__(self, steps: Sequence[int]) -> Drawn:
-        torch.set_num_threads(1)
-        return draw_batch(self.batch_size, self.seed, steps[0])
-
-
-def _report_crash(step: int) -> Drawn:
-    raise RuntimeError(f"backbone: a drawing process died at step {step}")
+def _draw_step(batch_size: int, seed: int, step: int) -> Drawn:
+    torch.set_num_threads(1)
+    return draw_batch(batch_size, seed, step)
