@@ -17,7 +17,7 @@ setup: $(VENV)/.ready  ## create .venv from requirements.lock
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	@{ { command -v uv || pip install --quiet uv; } >/dev/null && \
-	  uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --compile-bytecode --python $(VENV)/bin/python --require-hashes -r requirements.lock && \
 	  uv pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps -e .; } || \
 	{ pip install --require-hashes -r requirements.lock && \
 	  pip install --no-build-isolation --no-deps -e .; }
@@ -27,10 +27,17 @@ lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 
-repro: setup  ## run the whole pipeline, or what has changed of it
+repro: setup .state/sound  ## run the whole pipeline, or what has changed of it
+	dvc repro
+	@touch .state/sound
+
+# Newer than params.yaml and DVC's bookkeeping where the last run ended well, so that nothing to do
+# is said fast. A rwlock that names no file is sound.
+RWLOCK := $(shell grep -sLEx '\{("(read|write)": \{\}(, )?)*\}' .dvc/tmp/rwlock)
+.state/sound: params.yaml $(wildcard dvc.lock) $(RWLOCK)
 	@captcha-tagger check
 	@python -m captcha_tagger.recovery
-	dvc repro
+	@mkdir -p $(@D) && touch $@
 
 verify: setup  ## repeat the pipeline from nothing in a temporary clone; are all hashes equal?
 	@python -m captcha_tagger.verification
@@ -90,5 +97,5 @@ register: setup  ## register this experiment's model, or RUN=...; the best is ch
 	captcha-tagger register $(RUN)
 
 clean:  ## remove the environment and the outputs, not your data, the MLflow store or the DVC cache
-	rm -rf $(VENV) .state/resume .state/live .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .state/sound .state/resume .state/live .pytest_cache .mypy_cache .ruff_cache
 	rm -rf $(addprefix data/,sample ingest split backbone train_head fine_tune evaluate top_losses)
