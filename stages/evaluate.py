@@ -11,7 +11,7 @@ from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
 from captcha_tagger.evaluation import evaluate, write_evaluation
 from captcha_tagger.params import load_params
-from captcha_tagger.recording import record_outputs
+from captcha_tagger.recording import record_soon
 
 
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
@@ -25,4 +25,4 @@ def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, then=record_outputs)
+    stage.run(main, then=record_soon)

@@ -11,7 +11,7 @@ from captcha_tagger.figures import draw_curves, draw_labels, draw_top_losses
 from captcha_tagger.files import atomic_folder
 from captcha_tagger.mistakes import write_doubtful_names, write_top_losses
 from captcha_tagger.params import load_params
-from captcha_tagger.recording import record_outputs
+from captcha_tagger.recording import record_now
 from captcha_tagger.report import write_report
 from captcha_tagger.results import load_results
 
@@ -32,4 +32,4 @@ def main(
 
 
 if __name__ == "__main__":
-    stage.run(main, then=record_outputs)
+    stage.run(main, then=record_now)

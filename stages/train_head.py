@@ -10,7 +10,7 @@ from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
 from captcha_tagger.params import load_params
 from captcha_tagger.phase import train_head, write_phase
-from captcha_tagger.recording import record_training
+from captcha_tagger.recording import record_soon
 from captcha_tagger.resume import ResumeFile, fingerprint
 from captcha_tagger.transfer import start_tagger
 
@@ -37,4 +37,4 @@ def main(ingest: Path, split: Path, backbone: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, then=record_training)
+    stage.run(main, then=record_soon)

@@ -20,16 +20,16 @@ from captcha_tagger.state import root_folder, source_folder, state_folder
 PACKAGES = ("captcha-tagger", "dvc", "mlflow", "numpy", "torch", "torchvision")
 WATCH_AFTER_SECONDS = 30.0  # a shorter training is recorded soon enough when it ends
 PUBLISH_EVERY_SECONDS = 5.0
-WAIT_SECONDS = 60.0  # how long a stage that does not train waits for a store
+WAIT_SECONDS = 60.0  # how long the last stage waits for a store
 
 
-def record_training(stage: str) -> None:
+def record_soon(stage: str) -> None:
     """Have the stage's outputs recorded in the background."""
     _post(stage, wait_seconds=0.0)
 
 
-def record_outputs(stage: str) -> None:
-    """Have the stage's outputs recorded, and wait for it so long as the store answers."""
+def record_now(stage: str) -> None:
+    """Have the last stage's outputs recorded and wait for it, or say in one line that it failed."""
     _post(stage, wait_seconds=WAIT_SECONDS)
 
 
