@@ -3,27 +3,38 @@
     python benchmarks/quality.py crossval FOLDER [--seeds 3]  5 folds x seeds, every wrong image
     python benchmarks/quality.py few-labels FOLDER            0 to all training images, 3 draws each
     python benchmarks/quality.py label-errors FOLDER          10 planted wrong names, by their loss
+    python benchmarks/quality.py phases FOLDER                the head alone, and the unfreezing
     python benchmarks/quality.py held-out FOLDER              the images set aside, looked at once
 
 FOLDER holds labelled captchas. The 100 files whose names have the smallest SHA-256 are set aside:
 every command but held-out leaves them out, --all takes them in. The backbone is data/backbone
-(`dvc repro backbone`). Finished trainings are kept under .state/quality/, so that an interrupted
-table goes on where it was.
+(`dvc repro backbone`). -S changes a param, as for `dvc exp run`. Finished trainings are kept under
+.state/quality/, so that an interrupted table goes on where it was, and MLflow's experiment
+captcha-tagger-quality has a run for each table.
 """
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from quality_log import log_table
 from tabulate import tabulate
-from trials import Answers, answer, load_images, set_aside, split, with_seed
+from trials import Answers, answer, change, load_images, set_aside, split, train, with_seed
 
 from captcha_tagger.compute import Machine, set_up
 from captcha_tagger.dataset import Dataset
-from captcha_tagger.metrics import HEADLINES, binary_cross_entropy, wilson
+from captcha_tagger.metrics import (
+    HEADLINES,
+    binary_cross_entropy,
+    exact_set,
+    label_accuracy,
+    wilson,
+)
 from captcha_tagger.params import Params, load_params
+from captcha_tagger.resume import fingerprint
 
 FOLDS = 5
 FEW = (0, 50, 100, 200, 400, None)
@@ -35,47 +46,78 @@ PUBLISHED = [  # what it is, figure, images behind it
     ("text right, fastai xresnet34", "97.1 %", "-"),
     ("text right, CRNN", "98.1 %", "107"),
 ]
+HEADS: dict[str, dict[str, object]] = {  # what `phases` changes of train_head
+    "as in params.yaml": {},
+    "with the original's new head": {"pooling": "concat", "epochs": 5},
+}
 
 
-def crossval(data: Dataset, params: Params, machine: Machine, args: argparse.Namespace) -> None:
+@dataclass
+class Bench:
+    """What a command works on, and what it has found so far."""
+
+    data: Dataset
+    params: Params
+    machine: Machine
+    args: argparse.Namespace
+    scores: list[dict[str, float]] = field(default_factory=list)  # of each trained model
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+        self.lines.append(text)
+
+    def say_table(self, rows: list[list[Any]], columns: list[str]) -> None:
+        self.say(tabulate(rows, columns, "github", floatfmt=".4f"))
+
+    def answer(self, data: Dataset, params: Params) -> Answers:
+        """Train, or remember, one model and score it."""
+        one = answer(data, self.args.backbone, params, self.machine)
+        self.scores.append(dict(zip(HEADLINES, score(one), strict=True)))
+        return one
+
+
+def crossval(bench: Bench) -> None:
     """Every image is scored once per seed by a model that has not seen it."""
-    rows, wrong, answers = [], {}, []
-    for seed in range(args.seeds):
+    data, rows, answers = bench.data, [], []
+    wrong: dict[str, list[str]] = {}
+    for seed in range(bench.args.seeds):
         for fold in range(FOLDS):
-            trial = with_seed(params, seed, folds=FOLDS, fold=fold)
-            one = answer(split(data, trial), args.backbone, trial, machine)
+            trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
+            one = bench.answer(split(data, trial), trial)
             answers.append(one)
             rows.append([seed, fold, len(one.rows), *score(one)])
             print(f"seed {seed} fold {fold}: exact set {score(one)[1]:.4f}", flush=True)
             for row, truth, found in mistakes(one, data):
                 wrong.setdefault(data.rows[row].file, []).append(f"{truth} as {found}")
-    print(tabulate(rows, ["seed", "fold", "images", *HEADLINES], "github", floatfmt=".4f"))
-    print_pooled(answers)
-    print("\nWrong at least once (of", args.seeds, "seeds):")
+    bench.say_table(rows, ["seed", "fold", "images", *HEADLINES])
+    say_pooled(bench, answers)
+    bench.say(f"\nWrong at least once (of {bench.args.seeds} seeds):")
     for file, cases in sorted(wrong.items(), key=lambda item: -len(item[1])):
-        print(f"  {file}: {len(cases)} times: {', '.join(cases)}")
+        bench.say(f"  {file}: {len(cases)} times: {', '.join(cases)}")
     print("\nPublished on this set:")
     print(tabulate(PUBLISHED, ["what", "figure", "images"], "github"))
 
 
-def few_labels(data: Dataset, params: Params, machine: Machine, args: argparse.Namespace) -> None:
+def few_labels(bench: Bench) -> None:
     """The same recipe on fewer training images; always a fifth of all is scored."""
     rows = []
     for count in FEW:
         scores = []
         for draw in range(DRAWS):
-            trial = with_seed(params, draw, train_images=count)
-            scores.append(score(answer(split(data, trial), args.backbone, trial, machine)))
+            trial = with_seed(bench.params, draw, train_images=count)
+            scores.append(score(bench.answer(split(bench.data, trial), trial)))
         mean, spread = np.mean(scores, 0), np.std(scores, 0, ddof=1)
         cells = [f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True)]
         rows.append(["all" if count is None else count, *cells])
         print(rows[-1], flush=True)
-    print(tabulate(rows, ["training images", *HEADLINES], "github"))
+    bench.say_table(rows, ["training images", *HEADLINES])
 
 
-def label_errors(data: Dataset, params: Params, machine: Machine, args: argparse.Namespace) -> None:
+def label_errors(bench: Bench) -> None:
     """Replace one label in 10 names, rank all images by out-of-fold loss, count those on top."""
-    for seed in range(args.seeds):
+    data = bench.data
+    for seed in range(bench.args.seeds):
         generator = np.random.default_rng(seed)
         planted = generator.choice(data.train, PLANTED, replace=False)
         targets = data.targets.copy()
@@ -85,25 +127,51 @@ def label_errors(data: Dataset, params: Params, machine: Machine, args: argparse
             targets[row, gone], targets[row, new] = 0, 1
         losses = np.zeros(len(data.rows))
         for fold in range(FOLDS):
-            trial = with_seed(params, seed, folds=FOLDS, fold=fold)
-            one = answer(
-                split(replace(data, targets=targets), trial), args.backbone, trial, machine
-            )
+            trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
+            one = bench.answer(split(replace(data, targets=targets), trial), trial)
             losses[one.rows] = binary_cross_entropy(one.logits, one.targets).mean(1)
         first = np.argsort(-losses)[:20]
-        print(f"seed {seed}: {len(set(first) & set(planted))} of {PLANTED} in the first 20")
+        bench.say(f"seed {seed}: {len(set(first) & set(planted))} of {PLANTED} in the first 20")
 
 
-def held_out(data: Dataset, params: Params, machine: Machine, args: argparse.Namespace) -> None:
+def phases(bench: Bench) -> None:
+    """Scores of guessing, of the head alone and of everything; the loss about the unfreezing."""
+    rows = []
+    for name, changes in HEADS.items():
+        head = bench.params.train_head.model_copy(update=changes)
+        trial = with_seed(bench.params.model_copy(update={"train_head": head}), 0)
+        data = split(bench.data, trial)
+        targets = data.targets[data.validation] > 0.5
+        none = np.zeros_like(targets)
+        _, epochs = train(data, bench.args.backbone, trial, bench.machine)
+        frozen = [row for row in epochs if row["phase"] == "train_head"][-1]
+        tuned = epochs[epochs.index(frozen) + 1 :]
+        rows.append(
+            [
+                name,
+                f"{label_accuracy(none, targets):.4f} / {exact_set(none, targets):.4f}",
+                *(f"{row['label_accuracy']:.4f} / {row['exact_set']:.4f}" for row in
+                  (frozen, tuned[-1])),
+                *(f"{row['validation_loss']:.4f}" for row in (frozen, tuned[0], tuned[-1])),
+            ]
+        )  # fmt: skip
+    columns = ["head", "all-negative", "head alone", "fine-tuned"]
+    columns += ["loss: last epoch of the head", "first unfrozen", "last"]
+    bench.say("Label accuracy / exact set and loss on the validation images:\n")
+    bench.say_table(rows, columns)
+
+
+def held_out(bench: Bench) -> None:
     """Train on all but the images set aside, and score those."""
-    final = replace(data, validation=args.aside)
+    final = replace(bench.data, validation=bench.args.aside)
     answers = []
-    for seed in range(args.seeds):
-        answers.append(answer(final, args.backbone, with_seed(params, seed), machine))
-        print(f"seed {seed}:", *(f"{s:.4f}" for s in score(answers[-1])))
-        for row, truth, found in mistakes(answers[-1], data):
-            print(f"  {data.rows[row].file}: {truth} as {found}")
-    print_pooled(answers)
+    for seed in range(bench.args.seeds):
+        one = bench.answer(final, with_seed(bench.params, seed))
+        answers.append(one)
+        bench.say(" ".join([f"seed {seed}:", *(f"{s:.4f}" for s in score(one))]))
+        for row, truth, found in mistakes(one, bench.data):
+            bench.say(f"  {bench.data.rows[row].file}: {truth} as {found}")
+    say_pooled(bench, answers)
 
 
 def score(one: Answers) -> list[float]:
@@ -121,20 +189,23 @@ def mistakes(one: Answers, data: Dataset) -> list[tuple[int, str, str]]:
     ]
 
 
-def print_pooled(answers: list[Answers]) -> None:
+def say_pooled(bench: Bench, answers: list[Answers]) -> None:
     predicted = np.concatenate([one.probs > one.threshold for one in answers])
     actual = np.concatenate([one.targets > 0.5 for one in answers])
     right = int((predicted == actual).all(1).sum())
     low, high = wilson(right, len(actual))
-    print(f"\nPooled: {right} of {len(actual)} exact sets, 95 % interval {low:.4f} to {high:.4f}")
+    bench.say(
+        f"\nPooled: {right} of {len(actual)} exact sets, 95 % interval {low:.4f} to {high:.4f}"
+    )
     for name, metric in HEADLINES.items():
-        print(f"  {name} {metric(predicted, actual):.5f}")
+        bench.say(f"  {name} {metric(predicted, actual):.5f}")
 
 
-COMMANDS: dict[str, Callable[[Dataset, Params, Machine, argparse.Namespace], None]] = {
+COMMANDS: dict[str, Callable[[Bench], None]] = {
     "crossval": crossval,
     "few-labels": few_labels,
     "label-errors": label_errors,
+    "phases": phases,
     "held-out": held_out,
 }
 
@@ -146,13 +217,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--all", action="store_true", help="set nothing aside")
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
+    parser.add_argument("-S", dest="changes", action="append", default=[], metavar="PARAM=VALUE")
     args = parser.parse_args()
-    params = load_params()
+    params = change(load_params(), args.changes)
     machine = set_up(params.compute)
     data = load_images(args.folder, params)
     if not args.all:
         data, args.aside = set_aside(data)
-    COMMANDS[args.command](data, params, machine, args)
+    bench = Bench(data, params, machine, args)
+    COMMANDS[args.command](bench)
+    settings = [args.command, params.model_dump(), args.seeds, args.all, bench.scores]
+    key = fingerprint(settings, [args.backbone / "weights.safetensors"])
+    log_table(args.command, key, params.model_dump(), bench.scores, "\n".join(bench.lines))
 
 
 if __name__ == "__main__":

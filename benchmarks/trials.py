@@ -6,10 +6,12 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
 
 from captcha_tagger.compute import Machine
 from captcha_tagger.dataset import Dataset, load_dataset
@@ -21,6 +23,7 @@ from captcha_tagger.params import Params
 from captcha_tagger.phase import fine_tune, train_head
 from captcha_tagger.resume import ResumeFile, fingerprint, state_folder
 from captcha_tagger.splitting import group_rows, split_rows
+from captcha_tagger.training import History
 from captcha_tagger.transfer import start_tagger
 
 SET_ASIDE = 100
@@ -79,17 +82,30 @@ def with_seed(params: Params, seed: int, **split_changes: object) -> Params:
     )
 
 
-def train(data: Dataset, backbone: Path, params: Params, machine: Machine) -> Tagger:
-    """Both phases, without a word."""
+def change(params: Params, changes: list[str]) -> Params:
+    """The params after `section.key=value` changes, the values as YAML writes them."""
+    content = params.model_dump()
+    for words in changes:
+        name, _, value = words.partition("=")
+        section, _, key = name.partition(".")
+        content[section][key] = YAML(typ="safe", pure=True).load(value)
+    return Params.model_validate(content)
+
+
+def train(
+    data: Dataset, backbone: Path, params: Params, machine: Machine
+) -> tuple[Tagger, list[dict[str, Any]]]:
+    """Both phases, without a word: the model, and a row for each epoch."""
     resume = ResumeFile("trial", "unused", every_seconds=float("inf"))
     resume.remove()
     with redirect_stdout(StringIO()):
         model = start_tagger(backbone, data, params.train_head)
-        history = train_head(model, data, params.train_head, machine, resume)
+        head = train_head(model, data, params.train_head, machine, resume)
         resume.remove()
-        fine_tune(model, data, params.fine_tune, machine, resume, history)
+        later = History(first_step=len(head.steps), first_epoch=len(head.epochs))
+        fine_tune(model, data, params.fine_tune, machine, resume, later)
         resume.remove()
-    return model.eval()
+    return model.eval(), [*head.epochs, *later.epochs]
 
 
 def answer(data: Dataset, backbone: Path, params: Params, machine: Machine) -> Answers:
@@ -105,7 +121,7 @@ def answer(data: Dataset, backbone: Path, params: Params, machine: Machine) -> A
     key = fingerprint(settings, [backbone / "weights.safetensors"])
     path = state_folder() / FOLDER / f"{key}.npz"
     if not path.exists():
-        model = train(data, backbone, params, machine)
+        model, _ = train(data, backbone, params, machine)
         logits = infer_logits(model, data.validation_images(machine.device))
         with atomic_file(path) as beside, beside.open("wb") as file:
             np.savez(file, logits=logits, threshold=model.card.threshold)
