@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro verify original crossval lr-find test test-slow test-soak lint format report \
+.PHONY: help setup lock repro verify original crossval lr-find test test-slow lint format report \
   compare ui record register clean
 
 help:  ## show this list
@@ -62,9 +62,6 @@ test: setup  ## run the fast tests
 
 test-slow: setup  ## run the slow tests: kills, real servers, a real browser
 	pytest -m slow
-
-test-soak: setup  ## run the longest scenarios: every way of DVC, servers that die
-	pytest -m soak
 
 lint: setup  ## check style and types
 	ruff check .

@@ -15,7 +15,7 @@ from tests.project import Project, Recorded, make_project, read_curve, read_stor
 from tests.servers import late_server, mlflow_server, postgres
 
 pytestmark = [
-    pytest.mark.soak,
+    pytest.mark.slow,
     pytest.mark.timeout(3000),
     pytest.mark.filterwarnings("ignore"),  # MLflow's own
 ]
