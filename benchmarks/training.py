@@ -1,0 +1,378 @@
+"""Training time to quality, beside other people's: the same images, the same split, one table.
+
+    python benchmarks/training.py FOLDER [--runs 3] [--only ours,keras-ctc] [--quick]
+
+FOLDER holds labelled captchas; a fifth of them is scored. The peers take turns, each run in a fresh
+process and, where it is not ours, in an environment of its own that is made under .state/peers/.
+Seconds count from the start of the process; training is what comes after imports and loading the
+images. Scoring every epoch is part of both, and so is saving the model, which only ours does. The
+backbone is data/backbone (`dvc repro backbone`), and its pretraining is not counted. Peak memory is
+the main process's. Finished runs are kept under .state/training-benchmark/, so that an interrupted
+table goes on where it was. --quick takes some 60 images and an epoch or two: does everything work?
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from tabulate import tabulate
+from trials import load_images, split
+
+from captcha_tagger.checkpoint import save_model
+from captcha_tagger.compute import set_up
+from captcha_tagger.dataset import Dataset
+from captcha_tagger.files import atomic_file, write_json
+from captcha_tagger.parallel import count_cores
+from captcha_tagger.params import Params, load_params
+from captcha_tagger.state import source_folder, state_folder
+from captcha_tagger.transfer import start_tagger
+
+WORKERS = Path(__file__).resolve().parent / "peers"
+KEPT = Path("training-benchmark")
+QUICK_IMAGES = 60
+LABEL_ACCURACY, EXACT_SET = 0.98, 0.99  # reached after how many seconds?
+BASE = "fastai-original"  # whose seconds are compared with ours
+
+OF_OURS = ("torch", "torchvision", "safetensors", "pydantic")
+FASTAI = ("fastai==2.8.12", *(f"{name}=={version(name).split('+')[0]}" for name in OF_OURS))
+KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
+QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_steps": 0}
+RANDOM_BACKBONE = {
+    "backbone.source": "random",
+    "fine_tune.epochs": 30,
+    "fine_tune.min_steps": 600,
+    "fine_tune.batch_size": 16,
+    "fine_tune.learning_rates": [0.003, 0.003],
+}
+ORIGINAL = {  # `make original BACKBONE=random`
+    "backbone.source": "random",
+    "backbone.architecture": "resnet18",
+    "backbone.output_stride": 32,
+    "train_head.pooling": "concat",
+    "train_head.epochs": 5,
+    "train_head.learning_rate": 5e-2,
+    "train_head.batch_size": 64,
+    "train_head.augment": True,
+    "fine_tune.epochs": 15,
+    "fine_tune.learning_rates": [1e-3, 1e-2],
+    "fine_tune.batch_size": 64,
+    "fine_tune.threshold": 0.2,
+    "fine_tune.average_shifts": False,
+    "fine_tune.min_steps": 0,
+}
+
+Lines = list[dict[str, Any]]  # what one run said: its epochs and its end
+Results = dict[str, list[Lines]]  # the runs of each peer
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A worker and its settings (for ours: changes of params.yaml); `quick` ones go over them."""
+
+    title: str
+    worker: str
+    settings: dict[str, Any]
+    quick: dict[str, Any]
+    environment: str | None = None  # None: the project's own
+    packages: tuple[str, ...] = ()
+    imports_ours: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        return self.environment is None
+
+
+def ours(title: str, changes: dict[str, Any]) -> Peer:
+    return Peer(title, "ours.py", changes, QUICK_OURS, imports_ours=True)
+
+
+def fastai(title: str, *, threshold: float, on_ours: bool) -> Peer:
+    settings = {"on_ours": on_ours, "threshold": threshold, "epochs": [5, 15]}
+    quick = {"epochs": [1, 1]}
+    return Peer(title, "fastai_loop.py", settings, quick, "fastai", FASTAI, imports_ours=on_ours)
+
+
+def keras(title: str) -> Peer:
+    return Peer(title, "keras_ctc.py", {"epochs": 100}, {"epochs": 2}, "keras", KERAS)
+
+
+PEERS = {
+    "ours": ours("ours", {}),
+    "ours-random": ours("ours, random backbone", RANDOM_BACKBONE),
+    "ours-original": ours("ours, original recipe", ORIGINAL),
+    "fastai-original": fastai("fastai, original recipe", threshold=0.2, on_ours=False),
+    "fastai-backbone": fastai("fastai, our backbone", threshold=0.5, on_ours=True),
+    "keras-ctc": keras("Keras captcha_ocr"),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs share."""
+
+    folder: Path
+    data: Dataset
+    params: Params
+    backbone: Path
+    quick: bool
+
+
+def run_all(bench: Bench, names: list[str], num_runs: int) -> Results:
+    """The peers in turn, then all of them again."""
+    results: Results = {name: [] for name in names}
+    for number in range(num_runs):
+        for name in names:
+            results[name].append(run(bench, name, number))
+            last, end = results[name][-1][-2:]
+            print(
+                f"{name} {number}: {end['seconds']:.1f} s, exact set {last['exact_set']:.4f}",
+                file=sys.stderr,
+            )
+    return results
+
+
+def run(bench: Bench, name: str, number: int) -> Lines:
+    """What the peer said in this run, or in an earlier call's run of the same job."""
+    peer = PEERS[name]
+    job = write_job(bench, peer, seed=number)
+    path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
+    if not path.exists():
+        python = make_environment(peer.environment, peer.packages)
+        said = run_worker(python, peer, job | find_places(bench, peer), path.with_suffix(".log"))
+        with atomic_file(path) as beside:
+            beside.write_text(said)
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_job(bench: Bench, peer: Peer, seed: int) -> dict[str, Any]:
+    def name_images(rows: NDArray[Any]) -> list[tuple[str, str]]:
+        return [(bench.data.rows[row].file, bench.data.rows[row].text) for row in rows]
+
+    settings = {**peer.settings, **(peer.quick if bench.quick else {})}
+    return {
+        "settings": override(bench.params, settings, seed) if peer.is_ours else settings,
+        "seed": seed,
+        "vocabulary": bench.data.vocabulary,
+        "train": name_images(bench.data.train),
+        "validation": name_images(bench.data.validation),
+    }
+
+
+def override(params: Params, changes: dict[str, Any], seed: int) -> dict[str, Any]:
+    """All params with other values of `section.key`, and this seed for all that trains."""
+    sections = params.model_dump()
+    seeds = {f"{section}.seed": seed for section in ("backbone", "train_head", "fine_tune")}
+    for name, value in (changes | seeds).items():
+        section, key = name.split(".")
+        sections[section][key] = value
+    return sections
+
+
+def find_places(bench: Bench, peer: Peer) -> dict[str, str]:
+    """Where this machine has what the job is about: the same job may find it elsewhere."""
+    places = {"folder": bench.folder, "backbone": bench.backbone}
+    if peer.imports_ours and not peer.is_ours:
+        places["model"] = state_folder() / KEPT / "start"
+        model = start_tagger(bench.backbone, bench.data, bench.params.train_head)
+        save_model(model, places["model"])
+    return {name: str(path.resolve()) for name, path in places.items()}
+
+
+def hash_job(bench: Bench, peer: Peer, job: dict[str, Any]) -> str:
+    """A hex digest of the job, the images, and the cores, code and weights that it stands on."""
+    rows = [row._asdict() for row in bench.data.rows]
+    facts = [job, rows, peer.packages, count_cores(), version("torch")]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    files = [WORKERS / peer.worker, WORKERS / "progress.py"]
+    if peer.imports_ours:
+        files += sorted((source_folder() / "captcha_tagger").glob("*.py"))
+        files.append(bench.backbone / "weights.safetensors")
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def make_environment(name: str | None, packages: tuple[str, ...]) -> Path:
+    """The python of an environment with these packages, made anew where it has others."""
+    if name is None:
+        return Path(sys.executable)
+    folder = state_folder() / "peers" / name
+    python, made_of = folder / "bin" / "python", folder / "made-of.json"
+    if not made_of.exists() or json.loads(made_of.read_text()) != list(packages):
+        print(f"making the environment {name}: {', '.join(packages)}", file=sys.stderr)
+        uv = shutil.which("uv")
+        venv.create(folder, clear=True, symlinks=True, with_pip=uv is None)
+        with_uv = [uv, "pip", "install", "--compile-bytecode", "--python", python]
+        install = with_uv if uv else [python, "-m", "pip", "install"]
+        subprocess.run([*install, "--quiet", *packages], check=True)
+        write_json(made_of, list(packages))
+    return python
+
+
+def run_worker(python: Path, peer: Peer, job: dict[str, Any], log: Path) -> str:
+    """The JSON lines of a fresh process; what else it says goes to the log."""
+    hidden = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # the latter would compile at every start
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    if peer.imports_ours:
+        environment["PYTHONPATH"] = str(source_folder())
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as errors:
+        run = subprocess.run(
+            [python, WORKERS / peer.worker],
+            input=json.dumps({**job, "started": time.time()}),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+        )
+    if run.returncode:
+        raise SystemExit(f"{peer.title}: exit code {run.returncode}, see {log}")
+    return "".join(line + "\n" for line in run.stdout.splitlines() if line.startswith("{"))
+
+
+def measure(lines: Lines) -> dict[str, float]:
+    """The table's figures of one run."""
+    *epochs, end = lines
+    training = end["seconds"] - end["parts"]["start-up"] - end["parts"]["load"]
+    return {
+        "s to 98 % label accuracy": reach(epochs, "label_accuracy", LABEL_ACCURACY),
+        "s to 99 % exact set": reach(epochs, "exact_set", EXACT_SET),
+        "s in all": end["seconds"],
+        "s of training": training,
+        "CPU s": end["cpu_seconds"],
+        "label accuracy %": 100 * epochs[-1]["label_accuracy"],
+        "exact set %": 100 * epochs[-1]["exact_set"],
+        "peak MB": end["peak_mb"],
+        "images/s": end["images"] / training,
+    }
+
+
+def reach(epochs: Lines, score: str, level: float) -> float:
+    """The seconds after which a score first stands at a level; infinite where it never does."""
+    return next((epoch["seconds"] for epoch in epochs if epoch[score] >= level), math.inf)
+
+
+def tabulate_figures(results: Results) -> str:
+    """A row a peer: the median of its runs, and the extremes in brackets."""
+    rows, columns = [], list(measure(next(iter(results.values()))[0]))
+    for name, runs in results.items():
+        figures = [measure(lines) for lines in runs]
+        cells = [summarize([one[column] for one in figures]) for column in columns]
+        rows.append([PEERS[name].title, *cells, runs[0][-1]["versions"]])
+    return tabulate(rows, ["what", *columns, "versions"], "github", disable_numparse=True)
+
+
+def tabulate_ratios(results: Results) -> str:
+    """How many times as long the base takes in all as each of ours, by their medians."""
+
+    def take(name: str) -> float:
+        return statistics.median(lines[-1]["seconds"] for lines in results[name])
+
+    rows = [[PEERS[name].title, f"{take(BASE) / take(name):.2f}"] for name in pick_ours(results)]
+    return tabulate(rows, ["what", f"{PEERS[BASE].title}: times as long"], "github")
+
+
+def tabulate_parts(results: Results) -> str:
+    """A row a part: where the seconds of ours go."""
+
+    def take(name: str, part: str) -> str:
+        return summarize([lines[-1]["parts"].get(part, 0.0) for lines in results[name]])
+
+    names = pick_ours(results)
+    parts = list(results[names[0]][0][-1]["parts"])
+    rows = [[part, *(take(name, part) for name in names)] for part in parts]
+    headers = ["seconds of", *(PEERS[name].title for name in names)]
+    return tabulate(rows, headers, "github", disable_numparse=True)
+
+
+def pick_ours(results: Results) -> list[str]:
+    return [name for name in results if PEERS[name].is_ours]
+
+
+def summarize(values: list[float]) -> str:
+    low, middle, high = map(show, (min(values), statistics.median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def show(value: float) -> str:
+    if math.isinf(value):
+        return "never"
+    return f"{value:.0f}" if value > 100 else f"{value:.2f}"
+
+
+def describe_machine(params: Params) -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    machine = set_up(params.compute).describe()
+    return (
+        f"{count_cores()} cores, {names[0] if names else platform.processor()}, "
+        f"Python {platform.python_version()}, torch {version('torch')}, "
+        f"ours in {machine['precision']} on {machine['device']}, "
+        f"load average {os.getloadavg()[0]:.2f} at the start"
+    )
+
+
+def write_figures(path: Path, machine: str, results: Results) -> None:
+    """Every run's figures; what it never reached is null."""
+    figures = {
+        name: [
+            {column: None if math.isinf(value) else value for column, value in one.items()}
+            for one in map(measure, runs)
+        ]
+        for name, runs in results.items()
+    }
+    write_json(path, {"machine": machine, "runs": figures})
+
+
+def parse_names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(PEERS):
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(PEERS)}")
+    return names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", type=parse_names, default=list(PEERS), help="with commas")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
+    parser.add_argument("--out", type=Path, help="write every run's figures as JSON, too")
+    args = parser.parse_args()
+    params = load_params()
+    machine = describe_machine(params)
+    print(machine, flush=True)
+    data = load_images(args.folder, params)
+    if args.quick:
+        data = replace(data, train=data.train[:: max(1, len(data.train) // QUICK_IMAGES)])
+    bench = Bench(args.folder, split(data, params), params, args.backbone, args.quick)
+    results = run_all(bench, args.only, args.runs)
+    print(f"\n{tabulate_figures(results)}")
+    if pick_ours(results):
+        if BASE in results:
+            print(f"\n{tabulate_ratios(results)}")
+        print(f"\n{tabulate_parts(results)}")
+    if args.out:
+        write_figures(args.out, machine, results)
+
+
+if __name__ == "__main__":
+    main()
