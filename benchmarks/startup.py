@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--runs 7]
 
-Run it in the repository after a `make repro`. The commands take turns; a stage's start is its script
-imported, up to its first line of work.
+Run it in the repository after a `make repro`. The commands take turns; a start is the import
+of the stage's script.
 """
 
 import argparse
