@@ -16,13 +16,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from captcha_tagger.checkpoint import load_model, save_model
 from captcha_tagger.errors import InputError
-from captcha_tagger.predict import Predictor
+from captcha_tagger.model import Tagger
+from captcha_tagger.predict import BATCH, Predictor, fold_batch_norms
 from captcha_tagger.serving import ServedTagger
 from captcha_tagger.tagging import find_images, tag
-from tests.conftest import VOCABULARY, make_tagger
+from tests.conftest import VOCABULARY, make_card, make_tagger
 from tests.project import Project, make_project
 from tests.servers import free_port
 
@@ -31,8 +34,6 @@ TOLERANCE = 1e-5
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    from captcha_tagger.checkpoint import save_model
-
     save_model(make_tagger(), tmp_path / "model")
     return tmp_path / "model"
 
@@ -113,6 +114,47 @@ def test_predict_reports_a_bad_file_and_goes_on(
     with pytest.raises(InputError, match="no such file"):
         tag([str(images / "missing.png")], str(folder), as_json=False)
     assert tag([str(images / "a.png")], str(folder), as_json=False) == 0
+
+
+def test_many_files_come_in_order_with_the_bad_ones_between(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = folder.parent / "images"
+    images.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 255, (3 * BATCH, 24, 48)).astype(np.uint8)
+    for number, array in enumerate(pixels):
+        (images / f"{number:03}.png").write_bytes(encode_png(array))
+    bad = [0, BATCH - 1, 2 * BATCH]
+    for number in bad:
+        (images / f"{number:03}.png").write_bytes(b"no image")
+    assert tag([str(images)], str(folder), as_json=True) == 1
+    output = capsys.readouterr()
+    assert [int(line.split(".png:")[0][-3:]) for line in output.err.splitlines()] == bad
+    good = [number for number in range(len(pixels)) if number not in bad]
+    found = json.loads(output.out)
+    assert [int(Path(row["file"]).stem) for row in found] == good
+    with torch.no_grad():
+        expected = torch.sigmoid(load_model(folder)(torch.from_numpy(pixels[good][:, None])))
+    probs = np.array([list(row["probs"].values()) for row in found])
+    assert np.abs(probs - expected.numpy()).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["compact", "resnet18"])
+def test_folded_batch_norms_leave_the_logits(name: str) -> None:
+    torch.manual_seed(0)
+    model = Tagger(make_card(name=name)).eval()
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            assert values is not None
+            torch.nn.init.uniform_(values, 0.5, 1.5)
+    pixels = torch.randint(0, 256, (2, 1, 24, 48), dtype=torch.uint8)
+    expected = model(pixels)
+    fold_batch_norms(model)
+    left = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert len(left) < len(norms)
+    assert name != "compact" or not left
+    torch.testing.assert_close(model(pixels), expected)
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,22 @@ from pathlib import Path
 from captcha_tagger import outbox, tracking
 from captcha_tagger.errors import InputError
 from captcha_tagger.files import read_json
+from captcha_tagger.priority import step_back
 from captcha_tagger.sampling import sample_process
 
 EVERY_SECONDS = 10.0
 
 
 def follow(stage: str, journal: Path, pid: int) -> None:
-    """Carry the curves of a training to the store until it ends; its own priority is the lowest."""
-    os.nice(19)
+    """Carry the curves of a training to the store until it ends, without getting in its way."""
+    step_back(os.getpid())
     while True:
         time.sleep(EVERY_SECONDS)
-        facts = journal / "facts.json"
-        if not facts.exists() or read_json(facts)["done"]:
+        try:
+            done = read_json(journal / "facts.json")["done"]
+        except FileNotFoundError:
+            done = True
+        if done:
             return  # the stage itself has the rest recorded
         alive = sample_process(pid, journal / "system.csv")
         status = "RUNNING" if alive else "KILLED"

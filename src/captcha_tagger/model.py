@@ -108,7 +108,8 @@ class Tagger(nn.Module):
         """
         if self.training or not self.card.average_shifts:
             return self.head(self.features(pixels))
-        logits = torch.stack([self.head(self.features(moved)) for moved in shift(pixels)])
+        moved = torch.cat(shift(pixels))  # one pass: a single image takes two thirds of the time
+        logits = self.head(self.features(moved)).unflatten(0, (len(SHIFTS), -1))
         present = functional.logsigmoid(logits).logsumexp(0)  # log of the summed probs
         absent = functional.logsigmoid(-logits).logsumexp(0)
         return present - absent

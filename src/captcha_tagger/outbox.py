@@ -20,10 +20,10 @@ from ruamel.yaml import YAML
 
 from captcha_tagger.files import atomic_folder, read_json, write_json
 from captcha_tagger.lockfile import PHASES, Lineage, hash_path, read_lineage
+from captcha_tagger.priority import step_back
 from captcha_tagger.row import build_row
 from captcha_tagger.state import root_folder, source_folder, state_folder
 
-LOWEST_PRIORITY = 19
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
 PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
 LEFT_OUT = ("evidence.npy", "pixels.npy", "probs.npy", "losses.npy")
@@ -40,7 +40,7 @@ def post(stage: str, pid: int, wait_seconds: float) -> None:
         return
     process = start_recording()
     if wait_seconds == 0:
-        os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
+        step_back(process.pid)
         return
     try:
         failed = process.wait(wait_seconds) != 0

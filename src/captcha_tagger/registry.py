@@ -37,7 +37,7 @@ def find_experiment(client: tracking.Client, name: str) -> str:
     It is a run's id, name or start of its key; a Git revision or DVC experiment; or `workspace`.
     """
     query = f"tags.`{tracking.ROLE}` = 'experiment'"
-    runs = client.search_runs([tracking.ensure_experiment(client)], query)
+    runs = tracking.search_runs(client, tracking.ensure_experiment(client), query)
     keys = {run.info.run_id: run.data.tags[tracking.KEY] for run in runs}
     named = [run.info.run_id for run in runs if name in (run.info.run_id, run.info.run_name)]
     wanted = name

@@ -7,8 +7,10 @@ import glob
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from tqdm import tqdm
 
 from captcha_tagger.decoding import Pixels
 from captcha_tagger.errors import InputError
-from captcha_tagger.predict import Prediction, Predictor
+from captcha_tagger.parallel import count_cores
+from captcha_tagger.predict import BATCH, Prediction, Predictor
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-CHUNK = 512  # images decoded before the next are read, so memory does not grow with the folder
 PROGRESS_FROM = 100
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")
+
+Answer = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
 def tag(paths: list[str], model: str, *, as_json: bool) -> int:
@@ -31,24 +35,47 @@ def tag(paths: list[str], model: str, *, as_json: bool) -> int:
     """
     files = find_images(paths)
     predictor = Predictor(find_model(model))
+    width = max(len(str(file)) for file in files)
     done: list[tuple[Path, Prediction]] = []
-    failed = 0
-    with tqdm(total=len(files), disable=None if len(files) >= PROGRESS_FROM else True) as bar:
-        for start in range(0, len(files), CHUNK):
-            chunk = files[start : start + CHUNK]
-            good = list(_decode(predictor, chunk))
-            failed += len(chunk) - len(good)
-            predictions = predictor.predict([pixels for _, pixels in good])
-            found = list(zip((file for file, _ in good), predictions, strict=True))
-            if not as_json:
-                _print_table(found, bar)
+    with (
+        tqdm(total=len(files), disable=None if len(files) >= PROGRESS_FROM else True) as bar,
+        closing(predict_files(predictor, files)) as batches,
+    ):
+        for batch in batches:
+            found = []
+            for file, answer in batch:
+                if isinstance(answer, str):
+                    bar.write(f"{file}: {answer}", file=sys.stderr)
+                else:
+                    found.append((file, answer))
+            if found and not as_json:
+                bar.write("\n".join(_as_line(*one, width) for one in found), file=sys.stdout)
             done += found
-            bar.update(len(chunk))
+            bar.update(len(batch))
     if as_json:
         print(json.dumps([_as_json(file, found) for file, found in done], ensure_ascii=False))
     if not done:
         raise InputError(f"none of {len(files)} files could be used")
-    return 1 if failed else 0
+    return 1 if len(done) < len(files) else 0
+
+
+def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Answer]]:
+    """The answers in the files' order, a batch at a time; each core works on a batch of its own."""
+    batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
+    pool = ThreadPoolExecutor(count_cores())
+    try:
+        yield from pool.map(partial(_answer, predictor), batches)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _answer(predictor: Predictor, files: list[Path]) -> list[Answer]:
+    decoded = [_decode(predictor, file) for file in files]
+    predictions = predictor.predict([pixels for pixels in decoded if not isinstance(pixels, str)])
+    return [
+        (file, pixels if isinstance(pixels, str) else next(predictions))
+        for file, pixels in zip(files, decoded, strict=True)
+    ]
 
 
 def find_images(paths: list[str]) -> list[Path]:
@@ -84,27 +111,17 @@ def find_model(name: str) -> Path:
     return registry.find_model(name)
 
 
-def _decode(predictor: Predictor, files: list[Path]) -> Iterator[tuple[Path, Pixels]]:
-    def read(file: Path) -> Pixels | str:
-        try:
-            return predictor.decode(file.read_bytes())
-        except (InputError, OSError) as error:
-            return str(error)
-
-    with ThreadPoolExecutor() as pool:
-        for file, pixels in zip(files, pool.map(read, files), strict=True):
-            if isinstance(pixels, str):
-                tqdm.write(f"{file}: {pixels}", file=sys.stderr)
-            else:
-                yield file, pixels
+def _decode(predictor: Predictor, file: Path) -> Pixels | str:
+    try:
+        return predictor.decode(file.read_bytes())
+    except (InputError, OSError) as error:
+        return str(error)
 
 
-def _print_table(found: list[tuple[Path, Prediction]], bar: Any) -> None:
-    width = max((len(str(file)) for file, _ in found), default=0)
-    for file, prediction in found:
-        likely = sorted(prediction.labels, key=lambda label: -prediction.probs[label])
-        shown = "  ".join(f"{label} {prediction.probs[label]:.3f}" for label in likely)
-        bar.write(f"{file!s:{width}}  {''.join(prediction.labels):8}  {shown}", file=sys.stdout)
+def _as_line(file: Path, found: Prediction, width: int) -> str:
+    likely = sorted(found.labels, key=lambda label: -found.probs[label])
+    shown = "  ".join(f"{label} {found.probs[label]:.3f}" for label in likely)
+    return f"{file!s:{width}}  {''.join(found.labels):8}  {shown}"
 
 
 def _as_json(file: Path, found: Prediction) -> dict[str, Any]:

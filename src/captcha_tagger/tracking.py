@@ -129,8 +129,18 @@ def ensure_experiment(client: MlflowClient) -> str:
 def find_runs(client: MlflowClient, experiment: str, key: str, role: str) -> list[Run]:
     """The runs of a key, the oldest first."""
     query = f"tags.`{KEY}` = '{key}' and tags.`{ROLE}` = '{role}'"
-    found = client.search_runs([experiment], query, order_by=["attributes.start_time ASC"])
+    found = search_runs(client, experiment, query)
     return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def search_runs(client: MlflowClient, experiment: str, query: str) -> list[Run]:
+    """Every run of the experiment that the query finds; the store gives them by the thousand."""
+    page = client.search_runs([experiment], query)
+    found = list(page)
+    while page.token:
+        page = client.search_runs([experiment], query, page_token=page.token)
+        found += page
+    return found
 
 
 def _agree(

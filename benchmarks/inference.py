@@ -1,0 +1,361 @@
+"""How fast answers come: as predict gives them, from ONNX Runtime, and from fastai.
+
+    python benchmarks/inference.py FOLDER [--model data/fine_tune/model] [--runs 5]
+
+The three take turns on the png files of FOLDER: images a second from the files and from decoded
+arrays, milliseconds from one image's bytes to its answer once the model is loaded, the largest
+difference to evaluate's probs, and the seconds of the whole command. ONNX Runtime runs the same
+model, fastai a resnet18 learner of the original recipe, untrained; both are installed into
+environments of their own under .state/peers/.
+"""
+
+import argparse
+import json
+import os
+import re
+import site
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captcha_tagger.decoding import Pixels, decode
+from captcha_tagger.parallel import count_cores
+from captcha_tagger.state import state_folder
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+FASTAI = "fastai==2.8.12"
+ONNX = ("onnx==1.23.2", "onnxruntime==1.32.0", "onnxscript==0.7.2")
+SINGLES = 200
+MAX_PIXELS = 20_000_000
+BATCHES = ("files", "arrays")
+HEADERS = [
+    "route",
+    "images/s from files",
+    "images/s from arrays",
+    "ms for one, median",
+    "ms for one, 95 %",
+    "difference",
+]
+BATCH = 16  # ONNX Runtime's, as predict's; 64 and 128 were slower
+
+Probs = NDArray[np.float32]
+
+
+class Route(Protocol):
+    """One way from images to probs (images, labels)."""
+
+    def answer_files(self) -> Probs: ...
+    def answer_arrays(self) -> Probs: ...
+    def answer_bytes(self, data: bytes) -> Probs: ...
+
+
+class Predict:
+    """`captcha-tagger predict`, and the server for arrays and single images."""
+
+    def __init__(self, model: Path, files: list[Path]) -> None:
+        from captcha_tagger.predict import Predictor
+
+        self._files = files
+        self._predictor = Predictor(model)
+        self._pixels = [self._predictor.decode(file.read_bytes()) for file in files]
+
+    def answer_files(self) -> Probs:
+        from captcha_tagger.tagging import predict_files
+
+        batches = predict_files(self._predictor, self._files)
+        return np.array([[*found.probs.values()] for batch in batches for _, found in batch])
+
+    def answer_arrays(self) -> Probs:
+        return self._answer(self._pixels)
+
+    def answer_bytes(self, data: bytes) -> Probs:
+        return self._answer([self._predictor.decode(data)])
+
+    def _answer(self, pixels: list[Pixels]) -> Probs:
+        return np.array([[*found.probs.values()] for found in self._predictor.predict(pixels)])
+
+
+class OnnxRuntime:
+    """The exported model, its batches shared out as predict's are."""
+
+    def __init__(self, model: Path, files: list[Path]) -> None:
+        self._files = files
+        self._decode = make_decoder(model)
+        self._single_threaded, self._session = self._open(1), self._open(0)
+        self._pixels = np.stack([self._decode(file.read_bytes()) for file in files])
+
+    def _open(self, threads: int) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(Path(sys.prefix) / "model.onnx", options)
+
+    def answer_files(self) -> Probs:
+        batches = [
+            self._files[start : start + BATCH] for start in range(0, len(self._files), BATCH)
+        ]
+        with ThreadPoolExecutor(count_cores()) as pool:
+            return np.concatenate([*pool.map(self._answer_batch, batches)])
+
+    def _answer_batch(self, files: list[Path]) -> Probs:
+        pixels = np.stack([self._decode(file.read_bytes()) for file in files])
+        return self._single_threaded.run(None, {"pixels": pixels})[0]
+
+    def answer_arrays(self) -> Probs:
+        parts = np.split(self._pixels, range(BATCH, len(self._pixels), BATCH))
+        return np.concatenate([self._session.run(None, {"pixels": part})[0] for part in parts])
+
+    def answer_bytes(self, data: bytes) -> Probs:
+        return self._session.run(None, {"pixels": self._decode(data)[None]})[0]
+
+
+class Fastai:
+    """The original recipe's learner; its batch size and its worker processes are fastai's."""
+
+    def __init__(self, model: Path, files: list[Path]) -> None:
+        from fastai.vision import all as vision
+
+        block = vision.DataBlock(
+            (vision.ImageBlock, vision.MultiCategoryBlock),
+            get_y=lambda file: list(file.stem),
+            splitter=vision.RandomSplitter(0.2),
+            batch_tfms=vision.aug_transforms(do_flip=False),
+        )
+        loaders = block.dataloaders(files)
+        self._learner = vision.vision_learner(loaders, vision.resnet18, pretrained=False)
+        self._learner.remove_cb(vision.ProgressCallback)
+        self._files = files
+        self._pixels = [np.asarray(vision.PILImage.create(file)) for file in files]
+
+    def answer_files(self) -> Probs:
+        return self._answer(self._files)
+
+    def answer_arrays(self) -> Probs:
+        return self._answer(self._pixels)
+
+    def _answer(self, items: list[Any]) -> Probs:
+        return self._learner.get_preds(dl=self._learner.dls.test_dl(items))[0].numpy()
+
+    def answer_bytes(self, data: bytes) -> Probs:
+        return self._learner.predict(data)[2].numpy()[None]
+
+
+def make_decoder(model: Path) -> Callable[[bytes], Pixels]:
+    card = json.loads((model / "model.json").read_text())
+    shape = {name: card[name] for name in ("height", "width", "channels")}
+    return partial(decode, **shape, max_pixels=MAX_PIXELS)
+
+
+ROUTES: dict[str, Callable[[Path, list[Path]], Route]] = {
+    "predict": Predict,
+    "onnxruntime": OnnxRuntime,
+    "fastai": Fastai,
+}
+
+
+def work(route: Route, files: list[Path]) -> None:
+    """Do what stdin says, a task a line; write the seconds and the probs of each."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    singles = [file.read_bytes() for file in files[:SINGLES]]
+    for line in sys.stdin:
+        task = line.strip()
+        calls = {
+            "files": [route.answer_files],
+            "arrays": [route.answer_arrays],
+            "single": [lambda data=data: route.answer_bytes(data) for data in singles],
+        }[task]
+        seconds, probs = [], []
+        for call in calls:
+            start = time.perf_counter()
+            probs += call().tolist()
+            seconds.append(time.perf_counter() - start)
+        print(json.dumps([seconds, probs]), file=answers, flush=True)
+
+
+class Worker:
+    """A route in a process of its own, idle until it is asked."""
+
+    def __init__(self, python: Path, route: str, args: argparse.Namespace) -> None:
+        self.name = route
+        words = [
+            python,
+            "-W",
+            "ignore",
+            __file__,
+            args.folder,
+            "--model",
+            args.model,
+            "--route",
+            route,
+        ]
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            text=True,
+        )
+        self.ask("files")
+
+    def ask(self, task: str) -> tuple[list[float], Probs]:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(task, file=self._process.stdin, flush=True)
+        seconds, probs = json.loads(self._process.stdout.readline())
+        return seconds, np.array(probs)
+
+    def stop(self) -> None:
+        self._process.communicate()
+
+
+def make_environment(name: str, packages: Sequence[str]) -> Path:
+    """A virtual environment with these packages; returns its folder."""
+    folder = state_folder() / "peers" / name
+    ready = folder / "packages.txt"
+    if not ready.exists() or ready.read_text() != "\n".join(packages):
+        venv.create(folder, with_pip=True, clear=True)
+        command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
+        subprocess.run(command, check=True)
+        ready.write_text("\n".join(packages))
+    return folder
+
+
+def export(model: Path, environment: Path) -> None:
+    """Write model.onnx: pixels in, probs out, normalisation and averaged shifts inside."""
+    import torch
+
+    from captcha_tagger.checkpoint import load_model
+
+    site.addsitedir(str(next(environment.glob("lib/python*/site-packages"))))
+    tagger = load_model(model)
+    card = tagger.card
+    torch.onnx.export(
+        torch.nn.Sequential(tagger, torch.nn.Sigmoid()).eval(),
+        (torch.zeros(2, card.channels, card.height, card.width, dtype=torch.uint8),),
+        environment / "model.onnx",
+        input_names=["pixels"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        external_data=False,
+        verbose=False,
+    )
+
+
+def infer_as_evaluate(model: Path, files: list[Path]) -> Probs:
+    import torch
+
+    from captcha_tagger.checkpoint import load_model
+    from captcha_tagger.images import LabelledImages
+    from captcha_tagger.inference import infer
+
+    tagger, decoder = load_model(model), make_decoder(model)
+    pixels = np.stack([decoder(file.read_bytes()) for file in files])
+    targets = np.zeros((len(files), len(tagger.card.vocabulary)), np.float32)
+    rows = np.arange(len(files))
+    return infer(tagger, LabelledImages(pixels, targets, rows, torch.device("cpu")))[0]
+
+
+def time_command(model: Path, path: Path) -> float:
+    words = [sys.executable, "-m", "captcha_tagger.cli", "predict", path, "--model", model]
+    start = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def describe_machine() -> str:
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    name = found[1] if found else "unknown CPU"
+    busy = os.getloadavg()[0]
+    return f"{count_cores()} cores, {name}, torch {version('torch')}, load {busy:.1f} at the start"
+
+
+def measure(workers: list[Worker], args: argparse.Namespace, files: list[Path]) -> None:
+    expected = infer_as_evaluate(args.model, files)
+    seconds: dict[tuple[str, str], list[list[float]]] = {}
+    differences = dict.fromkeys(ROUTES, 0.0)
+    commands: dict[Path, list[float]] = {args.folder: [], files[0]: []}
+    for _ in range(args.runs):
+        for task in ("files", "arrays", "single"):
+            for worker in workers:
+                taken, probs = worker.ask(task)
+                seconds.setdefault((worker.name, task), []).append(taken)
+                difference = float(np.abs(probs - expected[: len(probs)]).max())
+                differences[worker.name] = max(differences[worker.name], difference)
+        for path, taken in commands.items():
+            taken.append(time_command(args.model, path))
+    print_table(seconds, differences, len(files))
+    for path, taken in commands.items():
+        print(f"captcha-tagger predict {path.name}: {spread(taken, 1)} s")
+
+
+def print_table(
+    seconds: dict[tuple[str, str], list[list[float]]], differences: dict[str, float], images: int
+) -> None:
+    from tabulate import tabulate
+
+    rows = []
+    for route in ROUTES:
+        batches = [[images / run[0] for run in seconds[route, task]] for task in BATCHES]
+        singles = [[1000 * second for second in run] for run in seconds[route, "single"]]
+        medians = [statistics.median(run) for run in singles]
+        tails = [statistics.quantiles(run, n=20)[-1] for run in singles]
+        difference = "untrained" if route == "fastai" else f"{differences[route]:.0e}"
+        cells = [*(spread(rates, 0) for rates in batches), spread(medians, 1), spread(tails, 1)]
+        rows.append([route, *cells, difference])
+    print(tabulate(rows, HEADERS, "github"))
+
+
+def spread(values: list[float], digits: int) -> str:
+    """The median, and in brackets the least and the most."""
+    figures = (statistics.median(values), min(values), max(values))
+    median, least, most = (f"{figure:,.{digits}f}" for figure in figures)
+    return f"{median} ({least} to {most})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, default=Path("data/fine_tune/model"))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--route", choices=ROUTES, help=argparse.SUPPRESS)  # what a worker is
+    args = parser.parse_args()
+    files = sorted(args.folder.rglob("*.png"))
+    if args.route:
+        work(ROUTES[args.route](args.model, files), files)
+        return
+    print(describe_machine())
+    print(
+        f"{len(files)} images, {SINGLES} of them singly, {args.runs} runs: median (least to most)"
+    )
+    workers = start_workers(args)
+    measure(workers, args, files)
+    for worker in workers:
+        worker.stop()
+
+
+def start_workers(args: argparse.Namespace) -> list[Worker]:
+    onnxruntime = make_environment("onnxruntime", [*ONNX, f"pillow=={version('pillow')}"])
+    export(args.model, onnxruntime)
+    shared = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "pillow")]
+    fastai = make_environment("fastai", [FASTAI, *shared])
+    return [
+        Worker(Path(sys.executable), "predict", args),
+        Worker(onnxruntime / "bin" / "python", "onnxruntime", args),
+        Worker(fastai / "bin" / "python", "fastai", args),
+    ]
+
+
+if __name__ == "__main__":
+    main()
