@@ -103,9 +103,8 @@ class OnnxRuntime:
         return onnxruntime.InferenceSession(Path(sys.prefix) / "model.onnx", options)
 
     def answer_files(self) -> Probs:
-        batches = [
-            self._files[start : start + BATCH] for start in range(0, len(self._files), BATCH)
-        ]
+        files = self._files
+        batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
         with ThreadPoolExecutor(count_cores()) as pool:
             return np.concatenate([*pool.map(self._answer_batch, batches)])
 
@@ -189,19 +188,9 @@ class Worker:
 
     def __init__(self, python: Path, route: str, args: argparse.Namespace) -> None:
         self.name = route
-        words = [
-            python,
-            "-W",
-            "ignore",
-            __file__,
-            args.folder,
-            "--model",
-            args.model,
-            "--route",
-            route,
-        ]
+        words = [__file__, args.folder, "--model", args.model, "--route", route]
         self._process = subprocess.Popen(
-            words,
+            [python, "-W", "ignore", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(SOURCE)},

@@ -83,8 +83,8 @@ class Predictor:
 def one_thread() -> Iterator[None]:
     """Let torch compute on the calling thread alone.
 
-    Its threads wait for each other at every layer: two answer one image in 3.0 instead of 3.9 ms on
-    idle cores, but in 20 to 350 where others compute.
+    Torch's own threads wait for each other at every layer: two of them answer an image in 3.0 ms
+    instead of 3.9 on idle cores, but in 7 to 350 where others compute.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
