@@ -2,7 +2,8 @@
 
 python benchmarks/tracking_screens.py RUN_A RUN_B FOLDER
 
-Runs as `captcha-tagger compare` takes them. Writes compare.png and runs.png.
+Runs as `captcha-tagger compare` takes them. Writes mlflow-compare.png: the params that differ, and
+the metrics that do, per-label F1 among them.
 It needs the store of the two runs, and a Chromium that playwright finds or that is installed.
 """
 
@@ -20,14 +21,18 @@ from playwright.sync_api import Page, sync_playwright
 
 from captcha_tagger import registry, tracking
 
-WIDTH, HEIGHT = 1400, 900
-SETTLE_MS = 4000  # charts draw after the network is quiet
+WIDTH, HEIGHT = 1200, 1060
+FOLDED = ("Visualizations", "Run details", "Artifacts", "Tags")
+WAIT_MS = 120_000
+TO_LABELS, WHEEL = 690, 30  # pixels down the list of metrics, in turns of the wheel
+SETTLE_MS = 2000
 
 
 def main(name_a: str, name_b: str, folder: Path) -> None:
     client = tracking.connect()
     runs = [registry.find_experiment(client, name) for name in (name_a, name_b)]
     experiment = tracking.ensure_experiment(client)
+    name = client.get_run(runs[1]).info.run_name
     port = _free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "captcha_tagger.cli", "ui", "--port", str(port)],
@@ -43,19 +48,28 @@ def main(name_a: str, name_b: str, folder: Path) -> None:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             query = f"runs={json.dumps(runs)}&experiments={json.dumps([experiment])}"
             page.goto(f"{address}/#/compare-runs?{query}")
-            _take(page, folder / "compare.png")
-            page.goto(f"{address}/#/experiments/{experiment}/runs")
-            _take(page, folder / "runs.png")
+            page.get_by_text(name).first.wait_for(timeout=WAIT_MS)
+            show_differences(page)
+            page.screenshot(path=folder / "mlflow-compare.png")
             browser.close()
     finally:
         server.terminate()
         server.wait()
 
 
-def _take(page: Page, path: Path) -> None:
-    page.wait_for_load_state("networkidle")
+def show_differences(page: Page) -> None:
+    """Fold away everything but the params and metrics that differ."""
+    page.get_by_label("Close").click()
+    for section in FOLDED:
+        page.get_by_role("button", name=section, exact=True).click()
+    for section in ("Parameters", "Metrics"):
+        page.get_by_label(f"{section} - Show diff only").click()
+    page.get_by_text("average_precision", exact=True).hover()
+    page.mouse.move(WIDTH / 2, HEIGHT * 3 / 4)  # over the values
+    for pixels in [*[WHEEL] * (TO_LABELS // WHEEL), 1]:  # the names are one event behind
+        page.mouse.wheel(0, pixels)
+        page.wait_for_timeout(100)
     page.wait_for_timeout(SETTLE_MS)
-    page.screenshot(path=path, full_page=True)
 
 
 def _free_port() -> int:
