@@ -46,9 +46,14 @@ PUBLISHED = [  # what it is, figure, images behind it
     ("text right, fastai xresnet34", "97.1 %", "-"),
     ("text right, CRNN", "98.1 %", "107"),
 ]
-HEADS: dict[str, dict[str, object]] = {  # what `phases` changes of train_head
-    "as in params.yaml": {},
-    "with the original's new head": {"pooling": "concat", "epochs": 5},
+HEADS: dict[str, list[str]] = {  # what `phases` changes
+    "as in params.yaml": [],
+    "the original's, and its epochs and rates": [
+        "train_head.pooling=concat",
+        "train_head.epochs=5",
+        "fine_tune.epochs=15",
+        "fine_tune.learning_rates=[0.001,0.01]",
+    ],
 }
 
 
@@ -138,8 +143,7 @@ def phases(bench: Bench) -> None:
     """Scores of guessing, of the head alone and of everything; the loss about the unfreezing."""
     rows = []
     for name, changes in HEADS.items():
-        head = bench.params.train_head.model_copy(update=changes)
-        trial = with_seed(bench.params.model_copy(update={"train_head": head}), 0)
+        trial = with_seed(change(bench.params, changes), 0)
         data = split(bench.data, trial)
         targets = data.targets[data.validation] > 0.5
         none = np.zeros_like(targets)
