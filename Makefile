@@ -29,12 +29,12 @@ lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 
 repro: setup .state/sound  ## run the whole pipeline, or what has changed of it
 	dvc repro
-	@touch .state/sound
+	@test params.yaml -nt .state/sound || touch .state/sound
 
 # Newer than params.yaml and DVC's bookkeeping where the last run ended well, so that nothing to do
 # is said fast. A rwlock that names no file is sound.
 RWLOCK := $(shell grep -sLEx '\{("(read|write)": \{\}(, )?)*\}' .dvc/tmp/rwlock)
-.state/sound: params.yaml $(wildcard dvc.lock) $(RWLOCK)
+.state/sound: params.yaml $(wildcard dvc.lock) $(RWLOCK) | $(VENV)/.ready
 	@captcha-tagger check
 	@python -m captcha_tagger.recovery
 	@mkdir -p $(@D) && touch $@

@@ -2,8 +2,8 @@
 
     python benchmarks/dead_store.py [--runs 3] [--epochs 60]
 
-Run it in a repository whose pipeline has run. It changes nothing there: it works in a clone that
-shares the cache. Prints the seconds that the training itself took (facts.json) with a store that
+Run it in a repository whose pipeline has run. It changes nothing there: it works in a copy, cache
+and all. Prints the seconds that the training itself took (facts.json) with a store that
 answers, one that refuses and one that answers after ten seconds.
 """
 

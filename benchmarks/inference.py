@@ -337,8 +337,10 @@ def main() -> None:
 def start_workers(args: argparse.Namespace) -> list[Worker]:
     onnxruntime = make_environment("onnxruntime", [*ONNX, f"pillow=={version('pillow')}"])
     export(args.model, onnxruntime)
-    shared = [f"{name}=={version(name)}" for name in ("torch", "torchvision", "pillow")]
-    fastai = make_environment("fastai", [FASTAI, *shared])
+    shared = [
+        f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "torchvision", "pillow")
+    ]
+    fastai = make_environment("fastai-inference", [FASTAI, *shared])
     return [
         Worker(Path(sys.executable), "predict", args),
         Worker(onnxruntime / "bin" / "python", "onnxruntime", args),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 from tabulate import tabulate
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -107,7 +108,8 @@ def profile_step(step: Callable[[], None], machine: Machine) -> list[list[object
         for _ in range(10):
             step()
         _finish(machine)
-    events = profiler.key_averages()
+    # On a GPU the kernels are listed beside the operators that they belong to.
+    events = [event for event in profiler.key_averages() if event.device_type == DeviceType.CPU]
     times = {
         event.key: event.self_device_time_total if on_gpu else event.self_cpu_time_total
         for event in events

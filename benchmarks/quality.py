@@ -155,6 +155,9 @@ def phases(bench: Bench) -> None:
         _, epochs = train(data, bench.args.backbone, trial, bench.machine)
         frozen = [row for row in epochs if row["phase"] == "train_head"][-1]
         tuned = epochs[epochs.index(frozen) + 1 :]
+        bench.scores.append(
+            {metric: tuned[-1][metric] for metric in ("label_accuracy", "exact_set")}
+        )
         rows.append(
             [
                 name,
@@ -235,7 +238,7 @@ def main() -> None:
         data, args.aside = set_aside(data)
     bench = Bench(data, params, machine, args)
     COMMANDS[args.command](bench)
-    settings = [args.command, params.model_dump(), args.seeds, args.all, bench.scores]
+    settings = [args.command, params.model_dump(), args.seeds, args.all, bench.lines]
     key = fingerprint(settings, [args.backbone / "weights.safetensors"])
     log_table(args.command, key, params.model_dump(), bench.scores, "\n".join(bench.lines))
 

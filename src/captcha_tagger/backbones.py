@@ -34,8 +34,8 @@ class Residual(nn.Module):
             *_convolve(outputs, outputs),
         )
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
-        pool = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
-        self.shortcut = nn.Sequential(*pool, *_convolve(inputs, outputs, size=1))
+        pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        self.shortcut = nn.Sequential(pool, *_convolve(inputs, outputs, size=1))
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.relu(self.layers(features) + self.shortcut(features), inplace=True)

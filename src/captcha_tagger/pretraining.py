@@ -91,7 +91,7 @@ class _Objective:
         """The batches from step `first` on, the same for any number of drawing processes.
 
         They are drawn in bursts between the steps of training: on the same cores at the same time
-        each held the other up (1.49 ms an image against 1.25 on two cores).
+        each held the other up (1.49 ms an image against 1.23 on two cores).
         """
         draw = partial(_draw_step, self.params.batch_size, self.params.seed)
         if self.machine.threads == 1:
