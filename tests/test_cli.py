@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from captcha_tagger.cli import main
 from tests.imports import ROOT
 
-SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")  # as somebody may have changed it
 
 
 def run(*words: str) -> int | str | None:
@@ -14,32 +15,38 @@ def run(*words: str) -> int | str | None:
     return end.value.code
 
 
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> int | str | None:
+def check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: str
+) -> int | str | None:
+    """Check params.yaml with the sample as source, but for the first `key`."""
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(SHIPPED.replace(old, new, 1), encoding="utf-8")
+    text = SHIPPED
+    for name, new in (("source", "data/sample/samples"), (key, value)):
+        text = re.sub(rf"(?<= {name}: )\S+", new, text, count=1)
+    Path("params.yaml").write_text(text, encoding="utf-8")
     return run("check")
 
 
 def test_check_passes_the_shipped_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check(tmp_path, monkeypatch, "", "") == 0
+    assert check(tmp_path, monkeypatch, "validation", "0.2") == 0
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line"),
+    ("key", "value", "line"),
     [
-        ("validation: 0.2", "validation: 1.5", "split.validation"),
-        ("source: data/sample/samples", "source: nowhere", "no such folder or zip: nowhere"),
+        ("validation", "1.5", "split.validation"),
+        ("source", "nowhere", "no such folder or zip: nowhere"),
     ],
 )
 def test_check_names_what_is_wrong_and_touches_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    old: str,
-    new: str,
+    key: str,
+    value: str,
     line: str,
 ) -> None:
-    assert check(tmp_path, monkeypatch, old, new) == 2
+    assert check(tmp_path, monkeypatch, key, value) == 2
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
