@@ -196,7 +196,8 @@ def test_nothing_is_lost_when_no_server_answers_and_one_line_says_so(tmp_path: P
             lines = [line for line in run.stderr.splitlines() if "make record" in line]
             assert len(lines) == 1
             assert "Traceback" not in run.stderr
-    assert len(list((project.root / ".state/outbox").iterdir())) == 2
+    waiting = (project.root / ".state/outbox").glob("[0-9]*-*")
+    assert len({entry.name.split("-")[1] for entry in waiting}) == 2
     project.run("-m", "captcha_tagger.following")  # what `make record` does first
     rows = read_store(f"sqlite:///{project.root / 'mlflow.db'}")
     assert sorted(row.params["fine_tune.seed"] for row in rows) == ["0", "1"]
