@@ -12,26 +12,23 @@ environments of their own under .state/peers/.
 import argparse
 import json
 import os
-import re
 import site
 import statistics
 import subprocess
 import sys
 import time
-import venv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from environments import describe_machine, make_environment, pin
 from numpy.typing import NDArray
 
 from captcha_tagger.decoding import Pixels, decode
 from captcha_tagger.parallel import count_cores
-from captcha_tagger.state import state_folder
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FASTAI = "fastai==2.8.12"
@@ -209,18 +206,6 @@ class Worker:
         self._process.communicate()
 
 
-def make_environment(name: str, packages: Sequence[str]) -> Path:
-    """A virtual environment with these packages; returns its folder."""
-    folder = state_folder() / "peers" / name
-    ready = folder / "packages.txt"
-    if not ready.exists() or ready.read_text() != "\n".join(packages):
-        venv.create(folder, with_pip=True, clear=True)
-        command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
-        subprocess.run(command, check=True)
-        ready.write_text("\n".join(packages))
-    return folder
-
-
 def export(model: Path, environment: Path) -> None:
     """Write model.onnx: pixels in, probs out, normalisation and averaged shifts inside."""
     import torch
@@ -261,13 +246,6 @@ def time_command(model: Path, path: Path) -> float:
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start
-
-
-def describe_machine() -> str:
-    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    name = found[1] if found else "unknown CPU"
-    busy = os.getloadavg()[0]
-    return f"{count_cores()} cores, {name}, torch {version('torch')}, load {busy:.1f} at the start"
 
 
 def measure(workers: list[Worker], args: argparse.Namespace, files: list[Path]) -> None:
@@ -335,16 +313,13 @@ def main() -> None:
 
 
 def start_workers(args: argparse.Namespace) -> list[Worker]:
-    onnxruntime = make_environment("onnxruntime", [*ONNX, f"pillow=={version('pillow')}"])
-    export(args.model, onnxruntime)
-    shared = [
-        f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "torchvision", "pillow")
-    ]
-    fastai = make_environment("fastai-inference", [FASTAI, *shared])
+    onnxruntime = make_environment("onnxruntime", [*ONNX, *pin("pillow")])
+    export(args.model, onnxruntime.parents[1])
+    fastai = make_environment("fastai-inference", [FASTAI, *pin("torch", "torchvision", "pillow")])
     return [
         Worker(Path(sys.executable), "predict", args),
-        Worker(onnxruntime / "bin" / "python", "onnxruntime", args),
-        Worker(fastai / "bin" / "python", "fastai", args),
+        Worker(onnxruntime, "onnxruntime", args),
+        Worker(fastai, "fastai", args),
     ]
 
 

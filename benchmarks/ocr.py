@@ -11,11 +11,11 @@ import hashlib
 import json
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
+from environments import make_environment
+
 from captcha_tagger.metrics import wilson
-from captcha_tagger.resume import state_folder
 
 PACKAGE = "ddddocr==1.6.1"
 SET_ASIDE = 100
@@ -47,13 +47,8 @@ def hash_name(name: str) -> str:
 
 
 def read_texts(paths: list[Path]) -> list[str]:
-    folder = state_folder().resolve() / "peers" / "ddddocr"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
     run = subprocess.run(
-        [python, "-c", READ],
+        [make_environment("ddddocr", [PACKAGE]), "-c", READ],
         input=json.dumps([str(path) for path in paths]),
         stdout=subprocess.PIPE,
         text=True,

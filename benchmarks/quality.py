@@ -22,7 +22,17 @@ from typing import Any
 import numpy as np
 from quality_log import log_table
 from tabulate import tabulate
-from trials import Answers, answer, change, load_images, set_aside, split, train, with_seed
+from trials import (
+    Answers,
+    answer,
+    change,
+    load_images,
+    parse_changes,
+    set_aside,
+    split,
+    train,
+    with_seed,
+)
 
 from captcha_tagger.compute import Machine, set_up
 from captcha_tagger.dataset import Dataset
@@ -47,14 +57,14 @@ PUBLISHED = [  # what it is, figure, images behind it
     ("text right, fastai xresnet34", "97.1 %", "-"),
     ("text right, CRNN", "98.1 %", "107"),
 ]
-HEADS: dict[str, list[str]] = {  # what `phases` changes
-    "as in params.yaml": [],
-    "the original's, and its epochs and rates": [
-        "train_head.pooling=concat",
-        "train_head.epochs=5",
-        "fine_tune.epochs=15",
-        "fine_tune.learning_rates=[0.001,0.01]",
-    ],
+HEADS: dict[str, dict[str, object]] = {  # what `phases` changes
+    "as in params.yaml": {},
+    "the original's, and its epochs and rates": {
+        "train_head.pooling": "concat",
+        "train_head.epochs": 5,
+        "fine_tune.epochs": 15,
+        "fine_tune.learning_rates": [0.001, 0.01],
+    },
 }
 
 
@@ -76,11 +86,11 @@ class Bench:
     def say_table(self, rows: list[list[Any]], columns: list[str]) -> None:
         self.say(tabulate(rows, columns, "github", floatfmt=".4f"))
 
-    def answer(self, data: Dataset, params: Params) -> Answers:
+    def answer(self, data: Dataset, params: Params) -> tuple[Answers, dict[str, float]]:
         """Train, or remember, one model and score it."""
         one = answer(data, self.args.backbone, params, self.machine)
-        self.scores.append(dict(zip(HEADLINES, score(one), strict=True)))
-        return one
+        self.scores.append(score(one))
+        return one, self.scores[-1]
 
 
 def crossval(bench: Bench) -> None:
@@ -90,10 +100,10 @@ def crossval(bench: Bench) -> None:
     for seed in range(bench.args.seeds):
         for fold in range(FOLDS):
             trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
-            one = bench.answer(split(data, trial), trial)
+            one, scores = bench.answer(split(data, trial), trial)
             answers.append(one)
-            rows.append([seed, fold, len(one.rows), *score(one)])
-            print(f"seed {seed} fold {fold}: exact set {score(one)[1]:.4f}", flush=True)
+            rows.append([seed, fold, len(one.rows), *scores.values()])
+            print(f"seed {seed} fold {fold}: exact set {scores['exact_set']:.4f}", flush=True)
             for row, truth, found in mistakes(one, data):
                 wrong.setdefault(data.rows[row].file, []).append(f"{truth} as {found}")
     bench.say_table(rows, ["seed", "fold", "images", *HEADLINES])
@@ -116,7 +126,8 @@ def few_labels(bench: Bench) -> None:
         scores = []
         for draw in range(DRAWS):
             trial = with_seed(bench.params, draw, train_images=count)
-            scores.append(score(bench.answer(split(bench.data, trial), trial)))
+            _, found = bench.answer(split(bench.data, trial), trial)
+            scores.append([*found.values()])
         mean, spread = np.mean(scores, 0), np.std(scores, 0, ddof=1)
         cells = [f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True)]
         rows.append(["all" if count is None else count, *cells])
@@ -138,7 +149,7 @@ def label_errors(bench: Bench) -> None:
         losses = np.zeros(len(data.rows))
         for fold in range(FOLDS):
             trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
-            one = bench.answer(split(replace(data, targets=targets), trial), trial)
+            one, _ = bench.answer(split(replace(data, targets=targets), trial), trial)
             losses[one.rows] = binary_cross_entropy(one.logits, one.targets).mean(1)
         first = np.argsort(-losses)[:20]
         bench.say(f"seed {seed}: {len(set(first) & set(planted))} of {PLANTED} in the first 20")
@@ -178,17 +189,17 @@ def held_out(bench: Bench) -> None:
     final = replace(bench.data, validation=bench.args.aside)
     answers = []
     for seed in range(bench.args.seeds):
-        one = bench.answer(final, with_seed(bench.params, seed))
+        one, scores = bench.answer(final, with_seed(bench.params, seed))
         answers.append(one)
-        bench.say(" ".join([f"seed {seed}:", *(f"{s:.4f}" for s in score(one))]))
+        bench.say(" ".join([f"seed {seed}:", *(f"{value:.4f}" for value in scores.values())]))
         for row, truth, found in mistakes(one, bench.data):
             bench.say(f"  {bench.data.rows[row].file}: {truth} as {found}")
     say_pooled(bench, answers)
 
 
-def score(one: Answers) -> list[float]:
+def score(one: Answers) -> dict[str, float]:
     predicted, actual = one.probs > one.threshold, one.targets > 0.5
-    return [metric(predicted, actual) for metric in HEADLINES.values()]
+    return {name: metric(predicted, actual) for name, metric in HEADLINES.items()}
 
 
 def mistakes(one: Answers, data: Dataset) -> list[tuple[int, str, str]]:
@@ -231,7 +242,7 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
     parser.add_argument("-S", dest="changes", action="append", default=[], metavar="PARAM=VALUE")
     args = parser.parse_args()
-    params = change(load_params(), args.changes)
+    params = change(load_params(), parse_changes(args.changes))
     machine = set_up(params.compute)
     data = load_images(args.folder, params)
     if not args.all:

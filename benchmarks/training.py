@@ -16,22 +16,19 @@ import hashlib
 import json
 import math
 import os
-import platform
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-import venv
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from environments import describe_machine, make_environment, pin
 from numpy.typing import NDArray
 from tabulate import tabulate
-from trials import load_images, split
+from trials import change, load_images, split
 
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import set_up
@@ -49,7 +46,7 @@ LABEL_ACCURACY, EXACT_SET = 0.98, 0.99  # reached after how many seconds?
 BASE = "fastai-original"  # whose seconds are compared with ours
 
 OF_OURS = ("torch", "torchvision", "safetensors", "pydantic")
-FASTAI = ("fastai==2.8.12", *(f"{name}=={version(name).split('+')[0]}" for name in OF_OURS))
+FASTAI = ("fastai==2.8.12", *pin(*OF_OURS))
 KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
 QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_steps": 0}
 RANDOM_BACKBONE = {
@@ -152,7 +149,8 @@ def run(bench: Bench, name: str, number: int) -> Lines:
     job = write_job(bench, peer, seed=number)
     path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
     if not path.exists():
-        python = make_environment(peer.environment, peer.packages)
+        name = peer.environment
+        python = make_environment(name, peer.packages) if name else Path(sys.executable)
         said = run_worker(python, peer, job | find_places(bench, peer), path.with_suffix(".log"))
         with atomic_file(path) as beside:
             beside.write_text(said)
@@ -164,23 +162,16 @@ def write_job(bench: Bench, peer: Peer, seed: int) -> dict[str, Any]:
         return [(bench.data.rows[row].file, bench.data.rows[row].text) for row in rows]
 
     settings = {**peer.settings, **(peer.quick if bench.quick else {})}
+    if peer.is_ours:
+        seeds = {f"{section}.seed": seed for section in ("backbone", "train_head", "fine_tune")}
+        settings = change(bench.params, settings | seeds).model_dump()
     return {
-        "settings": override(bench.params, settings, seed) if peer.is_ours else settings,
+        "settings": settings,
         "seed": seed,
         "vocabulary": bench.data.vocabulary,
         "train": name_images(bench.data.train),
         "validation": name_images(bench.data.validation),
     }
-
-
-def override(params: Params, changes: dict[str, Any], seed: int) -> dict[str, Any]:
-    """All params with other values of `section.key`, and this seed for all that trains."""
-    sections = params.model_dump()
-    seeds = {f"{section}.seed": seed for section in ("backbone", "train_head", "fine_tune")}
-    for name, value in (changes | seeds).items():
-        section, key = name.split(".")
-        sections[section][key] = value
-    return sections
 
 
 def find_places(bench: Bench, peer: Peer) -> dict[str, str]:
@@ -205,24 +196,6 @@ def hash_job(bench: Bench, peer: Peer, job: dict[str, Any]) -> str:
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-@cache
-def make_environment(name: str | None, packages: tuple[str, ...]) -> Path:
-    """The python of an environment with these packages, made anew where it has others."""
-    if name is None:
-        return Path(sys.executable)
-    folder = state_folder() / "peers" / name
-    python, made_of = folder / "bin" / "python", folder / "made-of.json"
-    if not made_of.exists() or json.loads(made_of.read_text()) != list(packages):
-        print(f"making the environment {name}: {', '.join(packages)}", file=sys.stderr)
-        uv = shutil.which("uv")
-        venv.create(folder, clear=True, symlinks=True, with_pip=uv is None)
-        with_uv = [uv, "pip", "install", "--compile-bytecode", "--python", python]
-        install = with_uv if uv else [python, "-m", "pip", "install"]
-        subprocess.run([*install, "--quiet", *packages], check=True)
-        write_json(made_of, list(packages))
-    return python
 
 
 def run_worker(python: Path, peer: Peer, job: dict[str, Any], log: Path) -> str:
@@ -316,19 +289,6 @@ def show(value: float) -> str:
     return f"{value:.0f}" if value > 100 else f"{value:.2f}"
 
 
-def describe_machine(params: Params) -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    machine = set_up(params.compute).describe()
-    return (
-        f"{count_cores()} cores, {names[0] if names else platform.processor()}, "
-        f"Python {platform.python_version()}, torch {version('torch')}, "
-        f"ours in {machine['precision']} on {machine['device']}, "
-        f"load average {os.getloadavg()[0]:.2f} at the start"
-    )
-
-
 def write_figures(path: Path, machine: str, results: Results) -> None:
     """Every run's figures; what it never reached is null."""
     figures = {
@@ -358,7 +318,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write every run's figures as JSON, too")
     args = parser.parse_args()
     params = load_params()
-    machine = describe_machine(params)
+    how = set_up(params.compute).describe()
+    machine = f"{describe_machine()}, ours in {how['precision']} on {how['device']}"
     print(machine, flush=True)
     data = load_images(args.folder, params)
     if args.quick:

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -23,7 +24,6 @@ from captcha_tagger.params import Params
 from captcha_tagger.phase import fine_tune, train_head
 from captcha_tagger.resume import ResumeFile, fingerprint, state_folder
 from captcha_tagger.splitting import group_rows, split_rows
-from captcha_tagger.training import History
 from captcha_tagger.transfer import start_tagger
 
 SET_ASIDE = 100
@@ -71,25 +71,26 @@ def split(data: Dataset, params: Params) -> Dataset:
     return replace(data, train=chosen[parts.train], validation=chosen[parts.validation])
 
 
-def with_seed(params: Params, seed: int, **split_changes: object) -> Params:
-    """The params with another seed for the split and both phases."""
-    return params.model_copy(
-        update={
-            "split": params.split.model_copy(update={"seed": seed, **split_changes}),
-            "train_head": params.train_head.model_copy(update={"seed": seed}),
-            "fine_tune": params.fine_tune.model_copy(update={"seed": seed}),
-        }
-    )
+def with_seed(params: Params, seed: int, **split: object) -> Params:
+    """The params with another seed for the split and both phases, and other values of `split`."""
+    changes = {f"{section}.seed": seed for section in ("split", "train_head", "fine_tune")}
+    return change(params, changes | {f"split.{key}": value for key, value in split.items()})
 
 
-def change(params: Params, changes: list[str]) -> Params:
-    """The params after `section.key=value` changes, the values as YAML writes them."""
+def change(params: Params, changes: Mapping[str, object]) -> Params:
+    """The params with other values of `section.key`."""
     content = params.model_dump()
-    for words in changes:
-        name, _, value = words.partition("=")
+    for name, value in changes.items():
         section, _, key = name.partition(".")
-        content[section][key] = YAML(typ="safe", pure=True).load(value)
+        content[section][key] = value
     return Params.model_validate(content)
+
+
+def parse_changes(words: list[str]) -> dict[str, object]:
+    """`section.key=value` each, the values as YAML writes them."""
+    yaml = YAML(typ="safe", pure=True)
+    pairs = [word.partition("=") for word in words]
+    return {name: yaml.load(value) for name, _, value in pairs}
 
 
 def train(
@@ -102,7 +103,7 @@ def train(
         model = start_tagger(backbone, data, params.train_head)
         head = train_head(model, data, params.train_head, machine, resume)
         resume.remove()
-        later = History(first_step=len(head.steps), first_epoch=len(head.epochs))
+        later = head.continued()
         fine_tune(model, data, params.fine_tune, machine, resume, later)
         resume.remove()
     return model.eval(), [*head.epochs, *later.epochs]

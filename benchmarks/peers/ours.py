@@ -22,7 +22,6 @@ from captcha_tagger.params import Backbone, Params
 from captcha_tagger.phase import augment_samples, fine_tune, train_head, write_phase
 from captcha_tagger.pretrained import BackboneCard, random_weights, save_backbone
 from captcha_tagger.resume import ResumeFile
-from captcha_tagger.training import History
 from captcha_tagger.transfer import start_tagger
 
 TIMED: dict[str, Callable[..., Any]] = {
@@ -91,7 +90,7 @@ def train(job: dict[str, Any], params: Params, out: Path, progress: Progress) ->
     progress.lap("save")
 
     resume = Stamps(progress, "fine_tune", every_seconds=every)
-    history = History(first_step=len(head.steps), first_epoch=len(head.epochs))
+    history = head.continued()
     fine_tune(model, data, params.fine_tune, machine, resume, history)
     progress.lap("threshold")
     write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune))

@@ -8,7 +8,7 @@ import glob
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         file.write(np.ascontiguousarray(array).data)
 
 
-def read_table(path: Path) -> list[Mapping[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 

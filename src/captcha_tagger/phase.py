@@ -106,12 +106,8 @@ def write_phase(
 
 
 def continue_history(folder: Path) -> History:
-    """A new History whose numbers go on where those of an earlier phase ended."""
-    steps, epochs = read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")
-    return History(
-        first_step=int(steps[-1]["step"]) + 1 if steps else 0,
-        first_epoch=int(epochs[-1]["epoch"]) if epochs else 0,
-    )
+    """A new History whose numbers go on where those of the phase in the folder end."""
+    return History(read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")).continued()
 
 
 def _train(

@@ -4,7 +4,6 @@ data/ingest, split, train_head, fine_tune, evaluate -> Results. No torch: arrays
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from captcha_tagger.pixels import Pixels, open_pixels
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
-Table = list[Mapping[str, str]]
+Table = list[dict[str, str]]
 STAGES = ("ingest", "split", "train_head", "fine_tune", "evaluate")
 
 

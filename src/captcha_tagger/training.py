@@ -30,6 +30,13 @@ class History:
     first_step: int = 0
     first_epoch: int = 0
 
+    def continued(self) -> "History":
+        """A new history whose numbers go on where those of this one end."""
+        return History(
+            first_step=self.first_step + len(self.steps),
+            first_epoch=self.first_epoch + len(self.epochs),
+        )
+
 
 @dataclass(frozen=True)
 class Phase:
