@@ -63,20 +63,22 @@ class Predictor:
         """The predictions in the order of the decoded images; each core computes a batch."""
         batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
         with ThreadPoolExecutor(count_cores()) as pool:
-            spread = pool.map if len(batches) > 1 else map
-            for probs in chain.from_iterable(spread(self._infer, batches)):
-                named = {
-                    label: float(prob)
-                    for label, prob in zip(self.card.vocabulary, probs, strict=True)
-                }
-                labels = [label for label, prob in named.items() if prob > self.card.threshold]
-                yield Prediction(labels, named, self.card.threshold)
+            yield from chain.from_iterable(pool.map(self.answer, batches))
+
+    def answer(self, batch: Sequence[Pixels]) -> list[Prediction]:
+        """The predictions of one batch, computed on the calling thread."""
+        return [self._name(probs) for probs in self._infer(batch)] if batch else []
 
     @torch.inference_mode()
     def _infer(self, batch: Sequence[Pixels]) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.stack(batch)).to(self._device)
         with one_thread():
             return torch.sigmoid(self._model(pixels)).cpu().numpy()
+
+    def _name(self, probs: NDArray[np.float32]) -> Prediction:
+        named = dict(zip(self.card.vocabulary, probs.tolist(), strict=True))
+        labels = [label for label, prob in named.items() if prob > self.card.threshold]
+        return Prediction(labels, named, self.card.threshold)
 
 
 @contextmanager

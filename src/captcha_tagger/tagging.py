@@ -71,9 +71,9 @@ def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Ans
 
 def _answer(predictor: Predictor, files: list[Path]) -> list[Answer]:
     decoded = [_decode(predictor, file) for file in files]
-    predictions = predictor.predict([pixels for pixels in decoded if not isinstance(pixels, str)])
+    found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
     return [
-        (file, pixels if isinstance(pixels, str) else next(predictions))
+        (file, pixels if isinstance(pixels, str) else next(found))
         for file, pixels in zip(files, decoded, strict=True)
     ]
 
