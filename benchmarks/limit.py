@@ -61,7 +61,6 @@ def make_step(architecture: str, batch_size: int, machine: Machine) -> Callable[
         width=200,
         vocabulary=[chr(ord("a") + label) for label in range(LABELS)],
         normalization=Normalization(mean=[128.0], std=[64.0]),
-        average_shifts=False,
         threshold=0.5,
     )
     model = Tagger(card).to(machine.device).train()

@@ -23,6 +23,7 @@ import numpy as np
 from quality_log import log_table
 from tabulate import tabulate
 from trials import (
+    FOLDS,
     Answers,
     answer,
     change,
@@ -47,7 +48,6 @@ from captcha_tagger.params import Params, load_params
 from captcha_tagger.pretrained import load_backbone
 from captcha_tagger.resume import fingerprint
 
-FOLDS = 5
 FEW = (0, 50, 100, 200, 400, None)
 DRAWS = 3
 PLANTED = 10

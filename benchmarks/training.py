@@ -69,7 +69,6 @@ ORIGINAL = {  # `make original BACKBONE=random`
     "fine_tune.learning_rates": [1e-3, 1e-2],
     "fine_tune.batch_size": 64,
     "fine_tune.threshold": 0.2,
-    "fine_tune.average_shifts": False,
     "fine_tune.min_steps": 0,
 }
 

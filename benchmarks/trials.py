@@ -22,10 +22,12 @@ from captcha_tagger.intake import ingest
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import Params
 from captcha_tagger.phase import fine_tune, train_head
-from captcha_tagger.resume import ResumeFile, fingerprint, state_folder
+from captcha_tagger.resume import ResumeFile, fingerprint
 from captcha_tagger.splitting import group_rows, split_rows
+from captcha_tagger.state import state_folder
 from captcha_tagger.transfer import start_tagger
 
+FOLDS = 5
 SET_ASIDE = 100
 FOLDER = Path("quality")
 
@@ -109,9 +111,15 @@ def train(
     return model.eval(), [*head.epochs, *later.epochs]
 
 
-def answer(data: Dataset, backbone: Path, params: Params, machine: Machine) -> Answers:
-    """Train and ask the validation part, or read what an earlier call of the same trial kept."""
+def answer(
+    data: Dataset, backbone: Path, params: Params, machine: Machine, *, variant: str = "default"
+) -> Answers:
+    """Train and ask the validation part, or read what an earlier call of the same trial kept.
+
+    `variant` names what the params do not say.
+    """
     settings = [
+        variant,
         params.train_head.model_dump(),
         params.fine_tune.model_dump(),
         params.compute.model_dump(),

@@ -42,7 +42,6 @@ def make_card(pooling: str = "noisy_or", name: str = "compact", channels: int = 
         width=48,
         vocabulary=VOCABULARY,
         normalization=Normalization(mean=[128.0] * channels, std=[64.0] * channels),
-        average_shifts=False,
         threshold=0.5,
     )
 

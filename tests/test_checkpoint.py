@@ -13,7 +13,6 @@ from tests.conftest import make_tagger
 def test_a_loaded_model_gives_the_same_logits(tmp_path: Path, pooling: str) -> None:
     model = make_tagger(pooling)
     model.set_threshold(0.3)
-    model.set_average_shifts(True)
     save_model(model, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     pixels = torch.randint(0, 256, (2, 1, 24, 48), dtype=torch.uint8)

@@ -4,7 +4,7 @@ import torch
 from captcha_tagger.backbones import build_backbone, first_convolution
 from captcha_tagger.card import Architecture
 from captcha_tagger.errors import InputError
-from captcha_tagger.model import SHIFTS, NoisyOrHead, Tagger, shift
+from captcha_tagger.model import NoisyOrHead, Tagger
 from tests.conftest import make_card, make_tagger
 
 
@@ -95,21 +95,3 @@ def test_an_unknown_architecture_names_near_ones() -> None:
 def test_the_first_convolution_is_the_one_that_sees_the_image() -> None:
     name, layer = first_convolution(make_tagger().backbone)
     assert (name, layer.in_channels) == ("stem.0", 1)
-
-
-def test_averaged_shifts_are_the_mean_prob_of_moved_images() -> None:
-    model = make_tagger()
-    images = pixels()
-    expected = torch.stack([torch.sigmoid(model(moved)) for moved in shift(images)]).mean(0)
-    model.set_average_shifts(True)
-    torch.testing.assert_close(torch.sigmoid(model(images)), expected)
-
-
-def test_a_shift_moves_the_image_and_repeats_its_border() -> None:
-    image = torch.zeros(1, 1, 24, 48)
-    image[0, 0, 10, 20] = 255
-    image[..., 0] = 7
-    for (right, down), moved in zip(SHIFTS, shift(image), strict=True):
-        assert moved.shape == image.shape
-        assert moved[0, 0, 10 + down, 20 + right] == 255
-        assert (moved[..., 0] == (7 if right >= 0 else 0)).all()

@@ -39,5 +39,4 @@ class ModelCard(Frozen):
     width: Positive
     vocabulary: list[str]
     normalization: Normalization
-    average_shifts: bool
     threshold: Annotated[float, Field(gt=0, lt=1)]

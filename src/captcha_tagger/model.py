@@ -13,10 +13,6 @@ from torch.nn import functional
 from captcha_tagger.backbones import build_backbone
 from captcha_tagger.card import ModelCard
 
-# Pixels right and down. A position of the feature map is 8 pixels wide, and where an image lies on
-# that grid changes its answer a little: the mean over these has a third fewer mistakes.
-SHIFTS = ((0, 0), (-3, -1), (3, 1))
-MOST_SHIFT = 3
 SMALLEST_SUM = 1e-9  # keeps log(expm1(s)) finite where no position shows any evidence
 
 
@@ -102,17 +98,8 @@ class Tagger(nn.Module):
         return self.backbone(normalized.contiguous(memory_format=torch.channels_last))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels).
-
-        In eval mode they are those of the mean prob over SHIFTS, where the card says so.
-        """
-        if self.training or not self.card.average_shifts:
-            return self.head(self.features(pixels))
-        moved = torch.cat(shift(pixels))  # one pass: a single image takes two thirds of the time
-        logits = self.head(self.features(moved)).unflatten(0, (len(SHIFTS), -1))
-        present = functional.logsigmoid(logits).logsumexp(0)  # log of the summed probs
-        absent = functional.logsigmoid(-logits).logsumexp(0)
-        return present - absent
+        """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
+        return self.head(self.features(pixels))
 
     def evidence(self, pixels: Tensor) -> Tensor:
         """Pixels (batch, channels, height, width) -> logits (batch, labels, rows, columns)."""
@@ -121,9 +108,6 @@ class Tagger(nn.Module):
 
     def set_threshold(self, threshold: float) -> None:
         self.card = self.card.model_copy(update={"threshold": threshold})
-
-    def set_average_shifts(self, average_shifts: bool) -> None:
-        self.card = self.card.model_copy(update={"average_shifts": average_shifts})
 
     def freeze_backbone(self, frozen: bool = True) -> None:
         """Keep the backbone as it is, BatchNorm's running statistics included, or release it."""
@@ -135,16 +119,6 @@ class Tagger(nn.Module):
         stages: Sequence[nn.Module] = [*self.backbone.children(), self.head]
         groups = [list(stage.parameters()) for stage in stages]
         return [group for group in groups if group]
-
-
-def shift(pixels: Tensor) -> list[Tensor]:
-    """The images moved by each of SHIFTS, their borders repeated."""
-    height, width = pixels.shape[2:]
-    room = functional.pad(pixels.float(), (MOST_SHIFT,) * 4, mode="replicate")
-    return [
-        room[:, :, MOST_SHIFT - down :, MOST_SHIFT - right :][:, :, :height, :width]
-        for right, down in SHIFTS
-    ]
 
 
 @torch.no_grad()

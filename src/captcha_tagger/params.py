@@ -113,7 +113,6 @@ class FineTune(Section):
     learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
     weight_decay: Decay
     augment: bool
-    average_shifts: bool
     threshold: Literal["auto"] | Prob
     seed: Seed
 

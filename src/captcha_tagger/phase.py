@@ -73,7 +73,6 @@ def fine_tune(
         frozen=False,
     )
     _train(model, data, plan, machine, resume, history)
-    model.set_average_shifts(params.average_shifts)
     if params.threshold != "auto":
         model.set_threshold(params.threshold)
     elif len(data.train):

@@ -56,7 +56,6 @@ def _start(architecture: Architecture, params: Backbone) -> Tagger:
                     mean=[float(sample.pixels.float().mean())],
                     std=[float(sample.pixels.float().std())],
                 ),
-                average_shifts=False,
                 threshold=0.5,
             )
         )

@@ -38,7 +38,6 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
                 width=width,
                 vocabulary=data.vocabulary,
                 normalization=_normalization(card, data),
-                average_shifts=False,
                 threshold=0.5,
             )
         )
