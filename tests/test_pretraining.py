@@ -1,3 +1,4 @@
+import multiprocessing
 from dataclasses import replace
 
 import pytest
@@ -75,3 +76,20 @@ def test_the_head_comes_along_with_a_row_per_character(machine: Machine) -> None
     assert weights.keys() - {"head.evidence.weight", "head.evidence.bias"} == set(
         model.backbone.state_dict()
     )
+
+
+class ChildKillingResumeFile(ResumeFile):
+    """Kills the drawing processes at every save, as a system without memory would."""
+
+    def save(self, state: dict[str, object]) -> None:
+        super().save(state)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+
+@pytest.mark.slow
+def test_a_killed_drawing_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("captcha_tagger.pretraining.BURST", 1)
+    machine = Machine(torch.device("cpu"), 2, torch.float32, deterministic=True)
+    with pytest.raises(ChildProcessError, match="a drawing process was killed"):
+        train(machine, ChildKillingResumeFile("backbone", "key", every_seconds=1e9))

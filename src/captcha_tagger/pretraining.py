@@ -4,6 +4,7 @@ Params -> backbone and head weights. No image is seen twice, and batch i is a fu
 """
 
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
 import torch
@@ -96,9 +97,16 @@ class _Objective:
         if self.machine.threads == 1:
             yield from map(draw, range(first, self.num_steps))
             return
-        with start_pool(self.machine.threads) as pool:
-            for start in range(first, self.num_steps, BURST):
-                yield from list(pool.map(draw, range(start, min(start + BURST, self.num_steps))))
+        try:
+            with start_pool(self.machine.threads) as pool:
+                for start in range(first, self.num_steps, BURST):
+                    steps = range(start, min(start + BURST, self.num_steps))
+                    yield from list(pool.map(draw, steps))
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a drawing process was killed, perhaps for want of memory; run again, and training "
+                "goes on where it was saved"
+            ) from None
 
 
 def _draw_step(batch_size: int, seed: int, step: int) -> Drawn:
