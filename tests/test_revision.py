@@ -1,5 +1,6 @@
 """Revisions in a real git and DVC repository."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def repository(tmp_path_factory):
     for name, seed in (("first", 0), ("second", 1)):
         shutil.rmtree(root / "data", ignore_errors=True)
         write_run(root, seed=0, noise=1 + seed)
-        params = (ROOT / "params.yaml").read_text().replace("epochs: 8", f"epochs: {seed + 3}")
+        shipped = (ROOT / "params.yaml").read_text()
+        params = re.sub(r"(?<=fine_tune:\n  epochs: )\d+", str(10 + seed), shipped)
         (root / "params.yaml").write_text(params)
         call("dvc", "commit", "-q", "-f", cwd=root)
         call("git", "add", "-A", cwd=root)
