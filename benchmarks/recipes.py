@@ -10,7 +10,7 @@ under .state/quality/. A variant that is no param replaces a function of the tra
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from trials import FOLDS, answer, change, load_images, parse_changes, set_aside, split, with_seed
 
-from captcha_tagger import fitting, phase
+from captcha_tagger import fitting
 from captcha_tagger.comparison import mcnemar
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import Dataset
@@ -34,7 +33,6 @@ from captcha_tagger.model import Tagger
 from captcha_tagger.params import load_params
 
 SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; a position of the features is 8 pixels
-DECAY = 0.98  # of the moving average of weights
 
 
 @dataclass(frozen=True)
@@ -81,27 +79,6 @@ def radam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.RAdam(groups, lr=0.0, betas=(0.9, 0.99), decoupled_weight_decay=True)
 
 
-@contextmanager
-def average_weights() -> Iterator[None]:
-    """The exponential moving average of weights and statistics is what each phase ends with."""
-    fit, build = phase.fit, fitting.build_optimizer
-
-    def fit_averaged(model: Tagger, *args: Any, **more: Any) -> None:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
-
-        def build_followed(*settings: Any) -> torch.optim.Optimizer:
-            optimizer = build(*settings)
-            optimizer.register_step_post_hook(lambda *_: average.update_parameters(model))
-            return optimizer
-
-        with patch.object(fitting, "build_optimizer", build_followed):
-            fit(model, *args, **more)
-        model.load_state_dict(average.module.state_dict())
-
-    with patch.object(phase, "fit", fit_averaged):
-        yield
-
-
 def average_shifts() -> AbstractContextManager[Any]:
     """In eval mode the mean prob of the image as it is and of two moved a little."""
     forward = Tagger.forward
@@ -134,10 +111,18 @@ VARIANTS = {
     "RAdam": Variant(replaced=lambda: use_optimizer(radam)),
     "label smoothing 0.02": Variant(replaced=lambda: smooth_labels(0.02)),
     "label smoothing 0.1": Variant(replaced=lambda: smooth_labels(0.1)),
-    "moving average of weights": Variant(replaced=average_weights),
+    "moving average of weights": Variant({"fine_tune.ema_decay": 0.98}),
+    "no moving average of weights": Variant({"fine_tune.ema_decay": 0.0}),
     "mean over three shifts": Variant(replaced=average_shifts),
     "no augmentation": Variant({"fine_tune.augment": False}),
-    "pooling concat": Variant({"train_head.pooling": "concat"}),
+    "the original's head, epochs and rates": Variant(
+        {
+            "train_head.pooling": "concat",
+            "train_head.epochs": 5,
+            "fine_tune.epochs": 15,
+            "fine_tune.learning_rates": [0.001, 0.01],
+        }
+    ),
     "threshold 0.5": Variant({"fine_tune.threshold": 0.5}),
 }
 
@@ -146,7 +131,7 @@ def find_wrong(
     variant: str, data: Dataset, args: argparse.Namespace
 ) -> Iterator[NDArray[np.bool_]]:
     """For each seed, which of the images have a wrong label set, each out of its fold."""
-    params = change(load_params(), VARIANTS[variant].changes | parse_changes(args.changes))
+    params = change(load_params(), parse_changes(args.changes) | VARIANTS[variant].changes)
     machine = set_up(params.compute)
     for seed in range(args.seeds):
         wrong = np.zeros(len(data.rows), bool)

@@ -51,10 +51,10 @@ KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
 QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_steps": 0}
 RANDOM_BACKBONE = {
     "backbone.source": "random",
-    "fine_tune.epochs": 30,
-    "fine_tune.min_steps": 600,
+    "train_head.epochs": 1,
+    "fine_tune.epochs": 24,
     "fine_tune.batch_size": 16,
-    "fine_tune.learning_rates": [0.003, 0.003],
+    "fine_tune.learning_rates": [0.005, 0.005],
 }
 ORIGINAL = {  # `make original BACKBONE=random`
     "backbone.source": "random",
@@ -70,6 +70,7 @@ ORIGINAL = {  # `make original BACKBONE=random`
     "fine_tune.batch_size": 64,
     "fine_tune.threshold": 0.2,
     "fine_tune.min_steps": 0,
+    "fine_tune.ema_decay": 0.0,
 }
 
 Lines = list[dict[str, Any]]  # what one run said: its epochs and its end

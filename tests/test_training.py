@@ -8,12 +8,17 @@ from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.images import LabelledImages
 from captcha_tagger.model import Tagger
 from captcha_tagger.resume import ResumeFile
-from captcha_tagger.training import History
+from captcha_tagger.training import History, Phase, optimize
 from tests.conftest import make_arrays, make_tagger
 
 
 def make_plan(
-    *, frozen: bool = False, augment: bool = True, epochs: int = 3, rate: float = 0.01
+    *,
+    frozen: bool = False,
+    augment: bool = True,
+    epochs: int = 3,
+    rate: float = 0.01,
+    ema_decay: float = 0.0,
 ) -> Plan:
     return Plan(
         phase="train_head" if frozen else "fine_tune",
@@ -24,6 +29,7 @@ def make_plan(
         augment=augment,
         seed=3,
         frozen=frozen,
+        ema_decay=ema_decay,
     )
 
 
@@ -65,6 +71,33 @@ def test_the_same_seed_gives_the_same_bits(
     assert one == other
 
 
+def test_it_ends_with_the_moving_average_of_its_weights() -> None:
+    model, history = torch.nn.Linear(1, 1, bias=False), History()
+    weight = average = model.weight.item()
+    optimizer = torch.optim.SGD([{"params": [model.weight], "peak": 0.5}], lr=0.0)
+    seen: list[float] = []
+
+    def score_epoch(outcome: torch.nn.Module) -> dict[str, float]:
+        seen.extend(parameter.item() for parameter in outcome.parameters())
+        return {}
+
+    optimize(
+        model,
+        lambda _: model.weight.sum(),  # its gradient is 1: a step subtracts the learning rate
+        optimizer,
+        Phase("fine_tune", epochs=2, steps_per_epoch=3),
+        ResumeFile("test", "key", every_seconds=1e9),
+        history,
+        score_epoch,
+        ema_decay=0.75,
+    )
+    for number, row in enumerate(history.steps):
+        weight -= row["learning_rate"]
+        average = 0.75 * average + 0.25 * weight if number else weight
+    assert model.weight.item() == pytest.approx(average)
+    assert seen[-1] == model.weight.item()
+
+
 class KilledError(Exception):
     """Stands for SIGKILL at a chosen save."""
 
@@ -87,7 +120,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
     images: LabelledImages, machine: Machine, dies_after: int, pooling: str
 ) -> None:
     """Four steps an epoch and a save after each step and each epoch: kills in and between them."""
-    plan = make_plan()
+    plan = make_plan(ema_decay=0.9)
     expected, undisturbed = train(images, plan, machine, pooling=pooling)
     with pytest.raises(KilledError):
         train(images, plan, machine, resume=DyingResumeFile(dies_after=dies_after), pooling=pooling)

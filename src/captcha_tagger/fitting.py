@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from captcha_tagger.augmentation import augment
@@ -33,6 +33,7 @@ class Plan:
     augment: bool
     seed: int
     frozen: bool
+    ema_decay: float = 0.0
 
 
 def fit(
@@ -47,8 +48,9 @@ def fit(
 ) -> None:
     """Train the model in place, scoring the validation images after every epoch."""
 
-    def score_epoch() -> dict[str, float]:
-        scores = score(model, validation)
+    def score_epoch(outcome: nn.Module) -> dict[str, float]:
+        assert isinstance(outcome, Tagger)
+        scores = score(outcome, validation)
         set_mode(model, plan)
         return scores
 
@@ -56,7 +58,17 @@ def fit(
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
     objective = Objective(model, train, plan, machine)
     phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch)
-    optimize(model, objective, optimizer, phase, resume, history, score_epoch, observe)
+    optimize(
+        model,
+        objective,
+        optimizer,
+        phase,
+        resume,
+        history,
+        score_epoch,
+        observe,
+        ema_decay=plan.ema_decay,
+    )
 
 
 def score(model: Tagger, images: LabelledImages) -> dict[str, float]:

@@ -20,6 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Prob = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+EmaDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -112,6 +113,7 @@ class FineTune(Section):
     batch_size: Annotated[int, Field(ge=2)]
     learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
     weight_decay: Decay
+    ema_decay: EmaDecay
     augment: bool
     threshold: Literal["auto"] | Prob
     seed: Seed

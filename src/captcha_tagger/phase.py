@@ -71,6 +71,7 @@ def fine_tune(
         augment=params.augment,
         seed=params.seed,
         frozen=False,
+        ema_decay=params.ema_decay,
     )
     _train(model, data, plan, machine, resume, history)
     if params.threshold != "auto":

@@ -37,7 +37,7 @@ def pretrain(
     optimizer = build_optimizer(groups, [params.learning_rate] * len(groups), params.weight_decay)
     objective = _Objective(model, params, machine, REPORTS * steps_per_epoch)
     phase = Phase("backbone", REPORTS, steps_per_epoch)
-    optimize(model, objective, optimizer, phase, resume, History(), dict)
+    optimize(model, objective, optimizer, phase, resume, History(), lambda _: {})
     return model.eval()
 
 

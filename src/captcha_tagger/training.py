@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from captcha_tagger.errors import NonFiniteLossError
@@ -71,16 +72,22 @@ def optimize(
     phase: Phase,
     resume: ResumeFile,
     history: History,
-    score_epoch: Callable[[], dict[str, float]],
+    score_epoch: Callable[[nn.Module], dict[str, float]],
     observe: Callable[[], None] = lambda: None,
+    *,
+    ema_decay: float = 0.0,
 ) -> None:
     """Train the model in place through all epochs, going on from the resume file if there is one.
 
-    `score_epoch` runs after each epoch; what it returns joins the epoch's row of the history.
+    With an `ema_decay` above 0 it ends with the exponential moving average of its weights and
+    statistics over the steps. Source: Polyak and Juditsky, "Acceleration of Stochastic
+    Approximation by Averaging" (1992).
+    `score_epoch` is given, after each epoch, the model as it would end there; what it returns joins
+    the epoch's row of the history.
     `observe` runs whenever the history so far is saved, so a resumed run never contradicts it.
     Raises NonFiniteLossError, leaving the last good state in the resume file.
     """
-    run = _Run(model, objective, optimizer, phase, history)
+    run = _Run(model, objective, optimizer, phase, history, ema_decay)
     state = resume.load()
     if state is not None:
         run.restore(state)
@@ -102,9 +109,11 @@ def optimize(
                     resume.save(run.state())
                     observe()
         run.read_losses()
-        run.close_epoch(score_epoch())
+        run.close_epoch(score_epoch(run.outcome))
         resume.save(run.state())
         observe()
+    if run.outcome is not model:
+        model.load_state_dict(run.outcome.state_dict())
 
 
 class _Run:
@@ -117,10 +126,15 @@ class _Run:
         optimizer: torch.optim.Optimizer,
         phase: Phase,
         history: History,
+        ema_decay: float,
     ) -> None:
         self.model, self.objective, self.optimizer = model, objective, optimizer
         self.phase, self.history = phase, history
         self.step = 0
+        self.average: AveragedModel | None = None
+        if ema_decay:
+            average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
         self._unread: list[Tensor] = []  # losses still on the device: reading one waits for it
 
     def take_step(self) -> None:
@@ -131,6 +145,8 @@ class _Run:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self._unread.append(loss.detach())
         row = {
             "step": self.history.first_step + self.step,
@@ -140,6 +156,11 @@ class _Run:
         }
         self.history.steps.append(row)
         self.step += 1
+
+    @property
+    def outcome(self) -> nn.Module:
+        """What the model would be if training ended here."""
+        return self.model if self.average is None else self.average.module
 
     def last_loss(self) -> float:
         """The loss of the step just taken; waits for the device."""
@@ -188,6 +209,7 @@ class _Run:
             "step": self.step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "history": asdict(self.history),
         }
 
@@ -195,6 +217,8 @@ class _Run:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.history.steps[:] = state["history"]["steps"]
         self.history.epochs[:] = state["history"]["epochs"]
         print(f"{self.phase.name.replace('_', ' ')}: going on after step {self.step}")
