@@ -207,7 +207,7 @@ class Worker:
 
 
 def export(model: Path, environment: Path) -> None:
-    """Write model.onnx: pixels in, probs out, normalisation and averaged shifts inside."""
+    """Write model.onnx: pixels in, probs out, normalisation inside."""
     import torch
 
     from captcha_tagger.checkpoint import load_model

@@ -24,6 +24,7 @@ from quality_log import log_table
 from tabulate import tabulate
 from trials import (
     FOLDS,
+    ORIGINAL_HEAD,
     Answers,
     answer,
     change,
@@ -59,12 +60,7 @@ PUBLISHED = [  # what it is, figure, images behind it
 ]
 HEADS: dict[str, dict[str, object]] = {  # what `phases` changes
     "as in params.yaml": {},
-    "the original's, and its epochs and rates": {
-        "train_head.pooling": "concat",
-        "train_head.epochs": 5,
-        "fine_tune.epochs": 15,
-        "fine_tune.learning_rates": [0.001, 0.01],
-    },
+    "the original's, and its epochs and rates": ORIGINAL_HEAD,
 }
 
 

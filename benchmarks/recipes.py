@@ -1,6 +1,6 @@
 """What else the recipe could have been: each variant in the same cross-validation as the default.
 
-    python benchmarks/recipes.py FOLDER [--seeds 3] [--only NAME,NAME]
+    python benchmarks/recipes.py FOLDER [--seeds 3] [--only NAME,NAME] [-S PARAM=VALUE]
 
 5 folds x seeds over the images that benchmarks/quality.py does not set aside, on the backbone of
 data/backbone. For each variant: images with a wrong label set per seed, over all seeds, how many
@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from torch import Tensor, nn
 from torch.nn import functional
-from trials import FOLDS, answer, change, load_images, parse_changes, set_aside, split, with_seed
+from trials import (
+    FOLDS,
+    ORIGINAL_HEAD,
+    answer,
+    change,
+    load_images,
+    parse_changes,
+    set_aside,
+    split,
+    with_seed,
+)
 
 from captcha_tagger import fitting
 from captcha_tagger.comparison import mcnemar
@@ -101,7 +111,7 @@ VARIANTS = {
     "2 epochs": Variant({"fine_tune.epochs": 2, "fine_tune.min_steps": 0}),
     "8 epochs": Variant({"fine_tune.epochs": 8}),
     "batches of 16": Variant({"fine_tune.batch_size": 16}),
-    "batches of 64": Variant({"fine_tune.batch_size": 64}),
+    "batches of 64, 6 epochs": Variant({"fine_tune.batch_size": 64, "fine_tune.epochs": 6}),
     "a third of the rates": Variant({"fine_tune.learning_rates": [0.0001, 0.0003]}),
     "three times the rates": Variant({"fine_tune.learning_rates": [0.001, 0.003]}),
     "one rate for all layers": Variant({"fine_tune.learning_rates": [0.001, 0.001]}),
@@ -115,14 +125,7 @@ VARIANTS = {
     "no moving average of weights": Variant({"fine_tune.ema_decay": 0.0}),
     "mean over three shifts": Variant(replaced=average_shifts),
     "no augmentation": Variant({"fine_tune.augment": False}),
-    "the original's head, epochs and rates": Variant(
-        {
-            "train_head.pooling": "concat",
-            "train_head.epochs": 5,
-            "fine_tune.epochs": 15,
-            "fine_tune.learning_rates": [0.001, 0.01],
-        }
-    ),
+    "the original's head, epochs and rates": Variant(ORIGINAL_HEAD),
     "threshold 0.5": Variant({"fine_tune.threshold": 0.5}),
 }
 
@@ -131,28 +134,38 @@ def find_wrong(
     variant: str, data: Dataset, args: argparse.Namespace
 ) -> Iterator[NDArray[np.bool_]]:
     """For each seed, which of the images have a wrong label set, each out of its fold."""
-    params = change(load_params(), parse_changes(args.changes) | VARIANTS[variant].changes)
+    is_patched = VARIANTS[variant].replaced is not nullcontext
+    code = f"{variant}: {Path(__file__).read_text()}" if is_patched else ""
+    params = change(args.params, VARIANTS[variant].changes)
     machine = set_up(params.compute)
     for seed in range(args.seeds):
         wrong = np.zeros(len(data.rows), bool)
         for fold in range(FOLDS):
             trial = with_seed(params, seed, folds=FOLDS, fold=fold)
             with VARIANTS[variant].replaced():
-                one = answer(split(data, trial), args.backbone, trial, machine, variant=variant)
+                one = answer(split(data, trial), args.backbone, trial, machine, variant=code)
             predicted, actual = one.probs > one.threshold, one.targets > 0.5
             wrong[one.rows] = (predicted != actual).any(1)
         yield wrong
+
+
+def parse_names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(VARIANTS):
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(VARIANTS)}")
+    return names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS))
+    parser.add_argument("--only", type=parse_names, default=list(VARIANTS))
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
     parser.add_argument("-S", dest="changes", action="append", default=[], metavar="PARAM=VALUE")
     args = parser.parse_args()
-    data, _ = set_aside(load_images(args.folder, load_params()))
+    args.params = change(load_params(), parse_changes(args.changes))
+    data, _ = set_aside(load_images(args.folder, args.params))
     rows: list[list[Any]] = []
     default = np.concatenate([*find_wrong("default", data, args)])
     for name in args.only:

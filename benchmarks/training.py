@@ -55,6 +55,7 @@ RANDOM_BACKBONE = {
     "fine_tune.epochs": 24,
     "fine_tune.batch_size": 16,
     "fine_tune.learning_rates": [0.005, 0.005],
+    "fine_tune.ema_decay": 0.0,
 }
 ORIGINAL = {  # `make original BACKBONE=random`
     "backbone.source": "random",
@@ -149,8 +150,8 @@ def run(bench: Bench, name: str, number: int) -> Lines:
     job = write_job(bench, peer, seed=number)
     path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
     if not path.exists():
-        name = peer.environment
-        python = make_environment(name, peer.packages) if name else Path(sys.executable)
+        own = peer.environment
+        python = make_environment(own, peer.packages) if own else Path(sys.executable)
         said = run_worker(python, peer, job | find_places(bench, peer), path.with_suffix(".log"))
         with atomic_file(path) as beside:
             beside.write_text(said)

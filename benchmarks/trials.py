@@ -1,12 +1,13 @@
 """One training outside DVC: a Dataset and params -> the validation part's answers, kept on disk."""
 
 import hashlib
-import shutil
+import os
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,13 @@ from captcha_tagger.state import state_folder
 from captcha_tagger.transfer import start_tagger
 
 FOLDS = 5
+ORIGINAL_HEAD: dict[str, object] = {  # the original's head, epochs and rates
+    "train_head.pooling": "concat",
+    "train_head.epochs": 5,
+    "fine_tune.epochs": 15,
+    "fine_tune.learning_rates": [0.001, 0.01],
+    "fine_tune.ema_decay": 0.0,
+}
 SET_ASIDE = 100
 FOLDER = Path("quality")
 
@@ -48,13 +56,12 @@ class Answers:
 
 def load_images(source: Path, params: Params) -> Dataset:
     """Ingest a folder beside the pipeline's own data; all rows are in the training part."""
-    folder = state_folder() / FOLDER / "ingest"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    ingest(source, params.ingest, folder)
-    write_json(folder / "parts.json", {"train": [], "validation": []})
-    data = load_dataset(folder, folder)
-    return replace(data, train=np.arange(len(data.rows)))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        ingest(source, params.ingest, folder)
+        write_json(folder / "parts.json", {"train": [], "validation": []})
+        data = load_dataset(folder, folder)
+        return replace(data, pixels=np.array(data.pixels), train=np.arange(len(data.rows)))
 
 
 def set_aside(data: Dataset) -> tuple[Dataset, NDArray[np.int64]]:
@@ -73,10 +80,10 @@ def split(data: Dataset, params: Params) -> Dataset:
     return replace(data, train=chosen[parts.train], validation=chosen[parts.validation])
 
 
-def with_seed(params: Params, seed: int, **split: object) -> Params:
+def with_seed(params: Params, seed: int, **parting: object) -> Params:
     """The params with another seed for the split and both phases, and other values of `split`."""
     changes = {f"{section}.seed": seed for section in ("split", "train_head", "fine_tune")}
-    return change(params, changes | {f"split.{key}": value for key, value in split.items()})
+    return change(params, changes | {f"split.{key}": value for key, value in parting.items()})
 
 
 def change(params: Params, changes: Mapping[str, object]) -> Params:
@@ -99,7 +106,7 @@ def train(
     data: Dataset, backbone: Path, params: Params, machine: Machine
 ) -> tuple[Tagger, list[dict[str, Any]]]:
     """Both phases, without a word: the model, and a row for each epoch."""
-    resume = ResumeFile("trial", "unused", every_seconds=float("inf"))
+    resume = ResumeFile(f"trial-{os.getpid()}", "unused", every_seconds=float("inf"))
     resume.remove()
     with redirect_stdout(StringIO()):
         model = start_tagger(backbone, data, params.train_head)
@@ -112,11 +119,11 @@ def train(
 
 
 def answer(
-    data: Dataset, backbone: Path, params: Params, machine: Machine, *, variant: str = "default"
+    data: Dataset, backbone: Path, params: Params, machine: Machine, *, variant: str = ""
 ) -> Answers:
     """Train and ask the validation part, or read what an earlier call of the same trial kept.
 
-    `variant` names what the params do not say.
+    `variant` says all that params and the package's code do not.
     """
     settings = [
         variant,

@@ -51,3 +51,6 @@ def test_what_is_no_model_is_said_in_a_line(tmp_path: Path) -> None:
     card.write_text(card.read_text().replace('"d"', '"d", "e"'))
     with pytest.raises(InputError, match=r"do not fit model\.json"):
         load_model(tmp_path / "model")
+    card.write_text(card.read_text().replace('"pooling"', '"poling"'))
+    with pytest.raises(InputError, match=r"model\.json: pooling: .*train the model again"):
+        load_model(tmp_path / "model")

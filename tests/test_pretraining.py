@@ -88,7 +88,7 @@ class ChildKillingResumeFile(ResumeFile):
 
 
 @pytest.mark.slow
-def test_a_killed_drawing_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_drawing_process_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("captcha_tagger.pretraining.BURST", 1)
     machine = Machine(torch.device("cpu"), 2, torch.float32, deterministic=True)
     with pytest.raises(ChildProcessError, match="a drawing process was killed"):

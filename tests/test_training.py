@@ -6,6 +6,7 @@ from captcha_tagger.compute import Machine
 from captcha_tagger.errors import NonFiniteLossError
 from captcha_tagger.fitting import Plan, fit
 from captcha_tagger.images import LabelledImages
+from captcha_tagger.inference import infer
 from captcha_tagger.model import Tagger
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.training import History, Phase, optimize
@@ -73,7 +74,8 @@ def test_the_same_seed_gives_the_same_bits(
 
 def test_it_ends_with_the_moving_average_of_its_weights() -> None:
     model, history = torch.nn.Linear(1, 1, bias=False), History()
-    weight = average = model.weight.item()
+    torch.nn.init.ones_(model.weight)
+    weight = average = 1.0
     optimizer = torch.optim.SGD([{"params": [model.weight], "peak": 0.5}], lr=0.0)
     seen: list[float] = []
 
@@ -85,17 +87,26 @@ def test_it_ends_with_the_moving_average_of_its_weights() -> None:
         model,
         lambda _: model.weight.sum(),  # its gradient is 1: a step subtracts the learning rate
         optimizer,
-        Phase("fine_tune", epochs=2, steps_per_epoch=3),
+        Phase("fine_tune", epochs=2, steps_per_epoch=3, ema_decay=0.75),
         ResumeFile("test", "key", every_seconds=1e9),
         history,
         score_epoch,
-        ema_decay=0.75,
     )
     for number, row in enumerate(history.steps):
         weight -= row["learning_rate"]
         average = 0.75 * average + 0.25 * weight if number else weight
     assert model.weight.item() == pytest.approx(average)
     assert seen[-1] == model.weight.item()
+
+
+def test_the_average_is_scored_statistics_included(
+    images: LabelledImages, machine: Machine
+) -> None:
+    last, _ = train(images, make_plan(), machine)
+    model, history = train(images, make_plan(ema_decay=0.9), machine)
+    statistics = "backbone.stem.1.running_mean"
+    assert not torch.equal(model.get_buffer(statistics), last.get_buffer(statistics))
+    assert history.epochs[-1]["validation_loss"] == infer(model, images)[1]
 
 
 class KilledError(Exception):
@@ -114,13 +125,13 @@ class DyingResumeFile(ResumeFile):
             raise KilledError
 
 
-@pytest.mark.parametrize("dies_after", [1, 4, 5, 6, 11, 14])
-@pytest.mark.parametrize("pooling", ["noisy_or", "concat"])
+@pytest.mark.parametrize("dies_after", [1, 4, 5, 6, 11, 15])
+@pytest.mark.parametrize(("pooling", "ema_decay"), [("noisy_or", 0.9), ("concat", 0.0)])
 def test_a_killed_run_ends_with_the_bits_of_an_undisturbed_one(
-    images: LabelledImages, machine: Machine, dies_after: int, pooling: str
+    images: LabelledImages, machine: Machine, dies_after: int, pooling: str, ema_decay: float
 ) -> None:
-    """Four steps an epoch and a save after each step and each epoch: kills in and between them."""
-    plan = make_plan(ema_decay=0.9)
+    """Four steps an epoch, a save after each step and each epoch: kills in, between, after them."""
+    plan = make_plan(ema_decay=ema_decay)
     expected, undisturbed = train(images, plan, machine, pooling=pooling)
     with pytest.raises(KilledError):
         train(images, plan, machine, resume=DyingResumeFile(dies_after=dies_after), pooling=pooling)

@@ -31,7 +31,14 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
     except FileNotFoundError as error:
         missing = Path(error.filename or WEIGHTS).name
         raise InputError(f"{folder}: no model here, {missing} is missing") from None
-    except (ValidationError, SafetensorError, ValueError) as error:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{folder / CARD}: {where}: {first['msg']}; "
+            "damaged, or of another version: train the model again"
+        ) from None
+    except (SafetensorError, ValueError) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{folder}: damaged model: {reason}") from None
     model = Tagger(card)

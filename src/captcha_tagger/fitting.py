@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from captcha_tagger.augmentation import augment
@@ -48,8 +48,7 @@ def fit(
 ) -> None:
     """Train the model in place, scoring the validation images after every epoch."""
 
-    def score_epoch(outcome: nn.Module) -> dict[str, float]:
-        assert isinstance(outcome, Tagger)
+    def score_epoch(outcome: Tagger) -> dict[str, float]:
         scores = score(outcome, validation)
         set_mode(model, plan)
         return scores
@@ -57,18 +56,8 @@ def fit(
     set_mode(model, plan)
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
     objective = Objective(model, train, plan, machine)
-    phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch)
-    optimize(
-        model,
-        objective,
-        optimizer,
-        phase,
-        resume,
-        history,
-        score_epoch,
-        observe,
-        ema_decay=plan.ema_decay,
-    )
+    phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch, plan.ema_decay)
+    optimize(model, objective, optimizer, phase, resume, history, score_epoch, observe)
 
 
 def score(model: Tagger, images: LabelledImages) -> dict[str, float]:

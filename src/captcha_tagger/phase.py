@@ -61,10 +61,9 @@ def fine_tune(
 ) -> History:
     """Train everything in place, then choose the threshold; numbers go on from `history`."""
     low, high = params.learning_rates
-    steps_per_epoch = max(1, math.ceil(len(data.train) / params.batch_size))
     plan = Plan(
         phase="fine_tune",
-        epochs=max(params.epochs, math.ceil(params.min_steps / steps_per_epoch)),
+        epochs=_count_epochs(len(data.train), params),
         batch_size=params.batch_size,
         learning_rates=spread(low, high, len(model.layer_groups())),
         weight_decay=params.weight_decay,
@@ -108,6 +107,15 @@ def write_phase(
 def continue_history(folder: Path) -> History:
     """A new History whose numbers go on where those of the phase in the folder end."""
     return History(read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")).continued()
+
+
+def _count_epochs(num_images: int, params: FineTune) -> int:
+    """params.epochs, or so many more that params.min_steps are taken; says so."""
+    steps_per_epoch = max(1, math.ceil(num_images / params.batch_size))
+    least = math.ceil(params.min_steps / steps_per_epoch)
+    if least > params.epochs and num_images:
+        print(f"fine tune: {least} epochs instead of {params.epochs}, for fine_tune.min_steps")
+    return max(least, params.epochs)
 
 
 def _train(

@@ -61,6 +61,9 @@ class Predictor:
 
     def predict(self, pixels: Sequence[Pixels]) -> Iterator[Prediction]:
         """The predictions in the order of the decoded images; each core computes a batch."""
+        if len(pixels) <= BATCH:
+            yield from self.answer(pixels)  # a pool of threads costs more than an image
+            return
         batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
         with ThreadPoolExecutor(count_cores()) as pool:
             yield from chain.from_iterable(pool.map(self.answer, batches))

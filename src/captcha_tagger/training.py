@@ -1,7 +1,8 @@
 """The optimisation loop that pretraining, head training and fine-tuning share.
 
 An objective (step -> loss) and an optimizer -> a trained model and its history. All randomness is
-a function of (seed, step), so the state to resume from is weights, optimizer and the step number.
+a function of (seed, step), so the state to resume from is weights, their average, optimizer and the
+step number.
 """
 
 import math
@@ -41,11 +42,18 @@ class History:
 
 @dataclass(frozen=True)
 class Phase:
-    """How long to train, and what to call it."""
+    """How long to train, what to call it, and what to end with.
+
+    With an `ema_decay` above 0 that is the exponential moving average of weights and BatchNorm's
+    statistics, which spans about 1 / (1 - ema_decay) steps and starts with those of the first.
+    Source: Kingma and Ba, "Adam" (2014), section 7.2, without its bias correction: in few steps
+    the average stays near to where it started, so that little of a pretraining is forgotten.
+    """
 
     name: str
     epochs: int
     steps_per_epoch: int
+    ema_decay: float = 0.0
 
 
 def build_optimizer(
@@ -72,22 +80,17 @@ def optimize(
     phase: Phase,
     resume: ResumeFile,
     history: History,
-    score_epoch: Callable[[nn.Module], dict[str, float]],
+    score_epoch: Callable[[Any], dict[str, float]],
     observe: Callable[[], None] = lambda: None,
-    *,
-    ema_decay: float = 0.0,
 ) -> None:
     """Train the model in place through all epochs, going on from the resume file if there is one.
 
-    With an `ema_decay` above 0 it ends with the exponential moving average of its weights and
-    statistics over the steps. Source: Polyak and Juditsky, "Acceleration of Stochastic
-    Approximation by Averaging" (1992).
     `score_epoch` is given, after each epoch, the model as it would end there; what it returns joins
     the epoch's row of the history.
     `observe` runs whenever the history so far is saved, so a resumed run never contradicts it.
     Raises NonFiniteLossError, leaving the last good state in the resume file.
     """
-    run = _Run(model, objective, optimizer, phase, history, ema_decay)
+    run = _Run(model, objective, optimizer, phase, history)
     state = resume.load()
     if state is not None:
         run.restore(state)
@@ -112,8 +115,7 @@ def optimize(
         run.close_epoch(score_epoch(run.outcome))
         resume.save(run.state())
         observe()
-    if run.outcome is not model:
-        model.load_state_dict(run.outcome.state_dict())
+    run.finish()
 
 
 class _Run:
@@ -126,15 +128,14 @@ class _Run:
         optimizer: torch.optim.Optimizer,
         phase: Phase,
         history: History,
-        ema_decay: float,
     ) -> None:
         self.model, self.objective, self.optimizer = model, objective, optimizer
         self.phase, self.history = phase, history
         self.step = 0
         self.average: AveragedModel | None = None
-        if ema_decay:
-            average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        if phase.ema_decay:
+            update = get_ema_multi_avg_fn(phase.ema_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
         self._unread: list[Tensor] = []  # losses still on the device: reading one waits for it
 
     def take_step(self) -> None:
@@ -203,6 +204,10 @@ class _Run:
         }
         self.history.epochs.append(row)
         print(_describe(row))
+
+    def finish(self) -> None:
+        if self.outcome is not self.model:
+            self.model.load_state_dict(self.outcome.state_dict())
 
     def state(self) -> dict[str, Any]:
         return {
