@@ -25,7 +25,7 @@ from captcha_tagger.decoding import Pixels, decode
 from captcha_tagger.errors import InputError
 from captcha_tagger.parallel import count_cores
 
-BATCH = 16  # larger ones leave the cache: 64 took a tenth more time
+BATCH = 16  # up to 64 are as fast, 128 leave the cache and take a fifth more time
 MAX_PIXELS = 20_000_000
 
 
@@ -88,8 +88,8 @@ class Predictor:
 def one_thread() -> Iterator[None]:
     """Let torch compute on the calling thread alone.
 
-    Torch's own threads wait for each other at every layer: two of them answer an image in 3.0 ms
-    instead of 3.9 on idle cores, but in 7 to 350 where others compute.
+    Torch's own threads wait for each other at every layer: two of them answer an image in 1.2 ms
+    instead of 1.5 on idle cores, but took up to a hundred times as long where others computed.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
