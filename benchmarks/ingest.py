@@ -22,10 +22,12 @@ import sys
 import tempfile
 import time
 import zlib
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import psutil
+from limit import measure as measure_seconds
 from PIL import Image
 
 from captcha_tagger.card import Architecture, ModelCard
@@ -143,14 +145,14 @@ def time_training(out: Path, count: int) -> float:
     plan = Plan("fine_tune", 1, 32, rates, 0.01, augment=True, seed=0, frozen=False)
     objective = Objective(model.train(), data.train_images(machine.device), plan, machine)
     optimizer = build_optimizer(model.layer_groups(), rates, 0.01)
-    started = 0.0
-    for step in range(-STEPS // 10, STEPS):
-        if step == 0:
-            started = time.perf_counter()
+    steps = cycle(range(objective.steps_per_epoch))
+
+    def take_step() -> None:
         optimizer.zero_grad()
-        objective(step % objective.steps_per_epoch).backward()
+        objective(next(steps)).backward()
         optimizer.step()
-    return STEPS * plan.batch_size / (time.perf_counter() - started)
+
+    return plan.batch_size / measure_seconds(take_step, STEPS, machine)
 
 
 def _count_cpu_seconds() -> float:

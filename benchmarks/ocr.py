@@ -7,18 +7,18 @@ label sets it reads. The 100 images that benchmarks/quality.py sets aside are le
 """
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 from environments import make_environment
+from trials import load_images, set_aside
 
 from captcha_tagger.metrics import wilson
+from captcha_tagger.params import load_params
 
 PACKAGE = "ddddocr==1.6.1"
-SET_ASIDE = 100
 READ = """
 import json, sys, ddddocr
 reader = ddddocr.DdddOcr(show_ad=False)
@@ -31,19 +31,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--all", action="store_true", help="set nothing aside")
     args = parser.parse_args()
-    paths = sorted(args.folder.rglob("*.png"), key=lambda path: hash_name(path.name))
-    paths = paths if args.all else paths[SET_ASIDE:]
-    answers = read_texts(paths)
-    texts = sum(path.stem == text for path, text in zip(paths, answers, strict=True))
-    sets = sum(set(path.stem) == set(text) for path, text in zip(paths, answers, strict=True))
+    data = load_images(args.folder, load_params())
+    if not args.all:
+        data, _ = set_aside(data)
+    rows = [data.rows[row] for row in data.train]
+    answers = read_texts([args.folder / row.file for row in rows])
+    texts = sum(row.text == text for row, text in zip(rows, answers, strict=True))
+    sets = sum(set(row.text) == set(text) for row, text in zip(rows, answers, strict=True))
     for name, right in (("texts", texts), ("exact sets", sets)):
-        low, high = wilson(right, len(paths))
-        share = right / len(paths)
-        print(f"{PACKAGE}: {right} of {len(paths)} {name}, {share:.4f} ({low:.4f} to {high:.4f})")
-
-
-def hash_name(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+        low, high = wilson(right, len(rows))
+        share = right / len(rows)
+        print(f"{PACKAGE}: {right} of {len(rows)} {name}, {share:.4f} ({low:.4f} to {high:.4f})")
 
 
 def read_texts(paths: list[Path]) -> list[str]:

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -29,6 +30,7 @@ from trials import (
     change,
     load_images,
     parse_changes,
+    parse_names,
     set_aside,
     split,
     with_seed,
@@ -149,18 +151,11 @@ def find_wrong(
         yield wrong
 
 
-def parse_names(text: str) -> list[str]:
-    names = text.split(",")
-    if unknown := set(names) - set(VARIANTS):
-        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(VARIANTS)}")
-    return names
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", type=parse_names, default=list(VARIANTS))
+    parser.add_argument("--only", type=partial(parse_names, known=VARIANTS), default=list(VARIANTS))
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
     parser.add_argument("-S", dest="changes", action="append", default=[], metavar="PARAM=VALUE")
     args = parser.parse_args()

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Any
 from environments import describe_machine, make_environment, pin
 from numpy.typing import NDArray
 from tabulate import tabulate
-from trials import change, load_images, split
+from trials import ORIGINAL_HEAD, change, load_images, parse_names, split
 
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import set_up
@@ -58,20 +59,16 @@ RANDOM_BACKBONE = {
     "fine_tune.ema_decay": 0.0,
 }
 ORIGINAL = {  # `make original BACKBONE=random`
+    **ORIGINAL_HEAD,
     "backbone.source": "random",
     "backbone.architecture": "resnet18",
     "backbone.output_stride": 32,
-    "train_head.pooling": "concat",
-    "train_head.epochs": 5,
     "train_head.learning_rate": 5e-2,
     "train_head.batch_size": 64,
     "train_head.augment": True,
-    "fine_tune.epochs": 15,
-    "fine_tune.learning_rates": [1e-3, 1e-2],
     "fine_tune.batch_size": 64,
     "fine_tune.threshold": 0.2,
     "fine_tune.min_steps": 0,
-    "fine_tune.ema_decay": 0.0,
 }
 
 Lines = list[dict[str, Any]]  # what one run said: its epochs and its end
@@ -302,18 +299,13 @@ def write_figures(path: Path, machine: str, results: Results) -> None:
     write_json(path, {"machine": machine, "runs": figures})
 
 
-def parse_names(text: str) -> list[str]:
-    names = text.split(",")
-    if unknown := set(names) - set(PEERS):
-        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(PEERS)}")
-    return names
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", type=parse_names, default=list(PEERS), help="with commas")
+    parser.add_argument(
+        "--only", type=partial(parse_names, known=PEERS), default=list(PEERS), help="with commas"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
     parser.add_argument("--out", type=Path, help="write every run's figures as JSON, too")

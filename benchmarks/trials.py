@@ -1,8 +1,9 @@
 """One training outside DVC: a Dataset and params -> the validation part's answers, kept on disk."""
 
+import argparse
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -100,6 +101,14 @@ def parse_changes(words: list[str]) -> dict[str, object]:
     yaml = YAML(typ="safe", pure=True)
     pairs = [word.partition("=") for word in words]
     return {name: yaml.load(value) for name, _, value in pairs}
+
+
+def parse_names(text: str, known: Collection[str]) -> list[str]:
+    """Names with commas between them, for argparse; one that is not known is an error."""
+    names = text.split(",")
+    if unknown := set(names) - set(known):
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(known)}")
+    return names
 
 
 def train(
