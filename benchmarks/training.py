@@ -53,9 +53,10 @@ QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_step
 RANDOM_BACKBONE = {
     "backbone.source": "random",
     "train_head.epochs": 1,
-    "fine_tune.epochs": 24,
+    "train_head.learning_rate": 0.0005,
+    "fine_tune.epochs": 19,
     "fine_tune.batch_size": 16,
-    "fine_tune.learning_rates": [0.005, 0.005],
+    "fine_tune.learning_rates": [0.01, 0.001],
     "fine_tune.ema_decay": 0.0,
 }
 ORIGINAL = {  # `make original BACKBONE=random`

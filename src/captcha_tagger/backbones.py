@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with BatchNorm around a shortcut; starts as the shortcut alone.
+    """Two 3x3 convolutions with BatchNorm around a shortcut.
 
     Sources: He et al., "Deep Residual Learning for Image Recognition" (2015); the averaging
-    shortcut and the zero start are those of "Bag of Tricks for Image Classification" (2018).
+    shortcut is that of "Bag of Tricks for Image Classification" (2018).
     """
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
@@ -33,7 +33,6 @@ class Residual(nn.Module):
             nn.ReLU(inplace=True),
             *_convolve(outputs, outputs),
         )
-        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
         self.shortcut = nn.Sequential(pool, *_convolve(inputs, outputs, size=1))
 
