@@ -1,4 +1,4 @@
-"""Score the final model on the validation part.
+"""Score the final model's answers on the validation part.
 
 python stages/evaluate.py data/ingest data/split data/fine_tune data/evaluate
 """
@@ -6,20 +6,24 @@ python stages/evaluate.py data/ingest data/split data/fine_tune data/evaluate
 from pathlib import Path
 
 from captcha_tagger import stage
-from captcha_tagger.checkpoint import load_model
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import load_dataset
+from captcha_tagger.answers import read_logits
+from captcha_tagger.card import load_card
 from captcha_tagger.evaluation import evaluate, write_evaluation
+from captcha_tagger.files import read_json
+from captcha_tagger.manifest import read_manifest
 from captcha_tagger.params import load_params
 from captcha_tagger.recording import record_soon
 
 
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
-    params = load_params()
-    machine = set_up(params.compute)
-    data = load_dataset(ingest, split)
-    model = load_model(fine_tune / "model", machine.device)
-    evaluation = evaluate(model, data, params.evaluate, machine)
+    rows = read_manifest(ingest / "manifest.jsonl")
+    validation = read_json(split / "parts.json")["validation"]
+    evaluation = evaluate(
+        read_logits(fine_tune / "answers"),
+        [rows[row] for row in validation],
+        load_card(fine_tune / "model"),
+        load_params().evaluate,
+    )
     write_evaluation(evaluation, out)
     print(evaluation.headline())
 

@@ -9,6 +9,7 @@ from captcha_tagger import stage
 from captcha_tagger.checkpoint import load_model
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import load_dataset
+from captcha_tagger.inference import answer
 from captcha_tagger.params import load_params
 from captcha_tagger.phase import augment_samples, continue_history, fine_tune, write_phase
 from captcha_tagger.recording import record_soon
@@ -33,7 +34,9 @@ def main(ingest: Path, split: Path, train_head: Path, out: Path) -> None:
     resume = ResumeFile("fine_tune", key, every_seconds=params.compute.save_every_seconds)
     history = continue_history(train_head)
     fine_tune(model, data, params.fine_tune, machine, resume, history)
-    write_phase(out, model, history, augment_samples(data, params.fine_tune))
+    augmented = augment_samples(data, params.fine_tune)
+    answers = answer(model, data.validation_images(machine.device))
+    write_phase(out, model, history, augmented, answers)
     resume.remove()
 
 

@@ -127,7 +127,9 @@ def _write_answers(
     np.save(folder / "probs.npy", probs)
     np.save(folder / "losses.npy", np.logaddexp(0, logits) - logits * targets)
     evidence = random.random((*targets.shape, *grid)) ** 4 * probs[:, :, None, None]
-    np.save(folder / "evidence.npy", evidence.astype(np.float16))
+    answers = folder.parent / "fine_tune" / "answers"
+    answers.mkdir()
+    np.save(answers / "evidence.npy", evidence.astype(np.float16))
     right = (probs > 0.5) == (targets > 0.5)
     names = ("exact_set", "label_accuracy", "micro_f1", "macro_f1")
     scores = dict.fromkeys(names, float(right.mean()))

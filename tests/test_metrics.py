@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.special import expit
 from scipy.stats import binomtest
 from sklearn import metrics as oracle
 
@@ -16,6 +17,7 @@ from captcha_tagger.metrics import (
     micro_f1,
     score,
     score_labels,
+    sigmoid,
     wilson,
 )
 
@@ -100,3 +102,11 @@ def test_losses_are_those_of_the_probs_and_stay_finite() -> None:
     targets = np.array([[1, 1, 0]], np.float32)
     losses = binary_cross_entropy(logits, targets)
     assert losses[0] == pytest.approx([500, -np.log(1 / (1 + np.exp(-0.3))), 500], rel=1e-6)
+
+
+def test_sigmoid_is_exact_at_the_ends_and_never_overflows() -> None:
+    logits = np.array([[-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4]], np.float32)
+    with np.errstate(over="raise"):
+        probs = sigmoid(logits)
+    assert probs.dtype == np.float32
+    assert probs[0] == pytest.approx(expit(logits[0].astype(float)), rel=1e-6, abs=1e-44)

@@ -12,7 +12,7 @@ from captcha_tagger.params import Params
 from tests.imports import PACKAGE, ROOT, needed_modules
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-WITHOUT_TRAINING = ["sample", "ingest", "split", "top_losses"]
+WITHOUT_TRAINING = ["sample", "ingest", "split", "evaluate", "top_losses"]
 
 
 def paths(stage: str, key: str) -> list[str]:

@@ -16,6 +16,7 @@ from captcha_tagger.card import Architecture
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import Dataset, load_dataset
 from captcha_tagger.files import write_json
+from captcha_tagger.inference import answer
 from captcha_tagger.intake import ingest
 from captcha_tagger.manifest import read_manifest
 from captcha_tagger.params import Backbone, Params
@@ -93,7 +94,9 @@ def train(job: dict[str, Any], params: Params, out: Path, progress: Progress) ->
     history = head.continued()
     fine_tune(model, data, params.fine_tune, machine, resume, history)
     progress.lap("threshold")
-    write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune))
+    answers = answer(model, data.validation_images(machine.device))
+    progress.lap("answers")
+    write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune), answers)
     resume.remove()
     progress.lap("save")
 

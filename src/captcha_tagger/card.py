@@ -3,9 +3,15 @@
 `model.json` of a model folder -> ModelCard.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from captcha_tagger.errors import InputError
+from captcha_tagger.files import read_json
+
+CARD = "model.json"
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -40,3 +46,24 @@ class ModelCard(Frozen):
     vocabulary: list[str]
     normalization: Normalization
     threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
+def load_card(folder: Path) -> ModelCard:
+    """The card in a model folder; InputError when there is none that fits."""
+    try:
+        return ModelCard.model_validate(read_json(folder / CARD))
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no model here, {CARD} is missing") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{folder / CARD}: {where}: {first['msg']}; "
+            "damaged, or of another version: train the model again"
+        ) from None
+    except ValueError as error:
+        raise damaged(folder, error) from None
+
+
+def damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(f"{folder}: damaged model: {str(error).splitlines()[0]}")

@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from captcha_tagger.card import ModelCard
+from captcha_tagger.card import CARD, damaged, load_card
 from captcha_tagger.errors import InputError
-from captcha_tagger.files import atomic_folder, read_json, write_json
+from captcha_tagger.files import atomic_folder, write_json
 from captcha_tagger.model import Tagger
 
 WEIGHTS = "weights.safetensors"
-CARD = "model.json"
 
 
 def save_model(model: Tagger, folder: Path) -> None:
@@ -25,22 +23,13 @@ def save_model(model: Tagger, folder: Path) -> None:
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
     """Rebuild the Tagger of a model folder, in eval mode; InputError when it is not one."""
+    card = load_card(folder)
     try:
-        card = ModelCard.model_validate(read_json(folder / CARD))
         weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        missing = Path(error.filename or WEIGHTS).name
-        raise InputError(f"{folder}: no model here, {missing} is missing") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"{folder / CARD}: {where}: {first['msg']}; "
-            "damaged, or of another version: train the model again"
-        ) from None
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no model here, {WEIGHTS} is missing") from None
     except (SafetensorError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{folder}: damaged model: {reason}") from None
+        raise damaged(folder, error) from None
     model = Tagger(card)
     try:
         model.load_state_dict(weights)

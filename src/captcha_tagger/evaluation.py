@@ -1,6 +1,7 @@
-"""The final model's answers on the validation part, and everything that is counted from them.
+"""Everything that is counted from the final model's answers on the validation part.
 
-A Tagger and a Dataset -> data/evaluate/.
+Logits, the images' rows and the model's card -> data/evaluate/. No torch, and scikit-learn only
+where it counts: a stage without training starts at once.
 """
 
 from dataclasses import dataclass
@@ -8,18 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
 
-from captcha_tagger.compute import Machine
-from captcha_tagger.dataset import Dataset
+from captcha_tagger.card import ModelCard
 from captcha_tagger.errors import InputError
 from captcha_tagger.files import atomic_folder, write_array, write_json, write_table
-from captcha_tagger.inference import infer_evidence, infer_logits
+from captcha_tagger.labels import encode_texts
 from captcha_tagger.manifest import Row
-from captcha_tagger.metrics import binary_cross_entropy, intervals, score, score_labels
-from captcha_tagger.model import Tagger
+from captcha_tagger.metrics import binary_cross_entropy, intervals, score, score_labels, sigmoid
 from captcha_tagger.params import Evaluate
 
 CURVE_POINTS = 200
@@ -37,22 +34,24 @@ class Evaluation:
     targets: NDArray[np.float32]
     probs: NDArray[np.float32]
     losses: NDArray[np.float32]
-    evidence: NDArray[np.float16]
 
     def headline(self) -> str:
         shown = ("label_accuracy", "exact_set", "micro_f1", "macro_f1")
         return ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
 
 
-def evaluate(model: Tagger, data: Dataset, params: Evaluate, machine: Machine) -> Evaluation:
-    """Score the model on the validation part at its own threshold, or the params'."""
-    threshold = model.card.threshold if params.threshold == "model" else params.threshold
-    images = data.validation_images(machine.device)
-    if model.card.vocabulary != data.vocabulary:
-        raise InputError("evaluate: the model's vocabulary is not the data's; run dvc repro")
-    logits = infer_logits(model, images)
-    targets = data.targets[data.validation]
-    probs = torch.sigmoid(torch.from_numpy(logits)).numpy()
+def evaluate(
+    logits: NDArray[np.float32], rows: list[Row], card: ModelCard, params: Evaluate
+) -> Evaluation:
+    """Score the model's logits (images, labels) at its own threshold, or the params'.
+
+    Raises InputError where the rows are not the images that were answered.
+    """
+    if len(logits) != len(rows):
+        raise InputError("evaluate: the answers are not those of this split; run dvc repro")
+    threshold = card.threshold if params.threshold == "model" else params.threshold
+    targets = encode_texts([row.text for row in rows], card.vocabulary)
+    probs = sigmoid(logits)
     losses = binary_cross_entropy(logits, targets)
     bounds = intervals(probs, targets, threshold, resamples=params.resamples, seed=params.seed)
     return Evaluation(
@@ -63,13 +62,12 @@ def evaluate(model: Tagger, data: Dataset, params: Evaluate, machine: Machine) -
             "images": len(targets),
             "threshold": threshold,
         },
-        labels=score_labels(probs, targets, threshold, data.vocabulary),
-        rows=[data.rows[row] for row in data.validation],
-        vocabulary=data.vocabulary,
+        labels=score_labels(probs, targets, threshold, card.vocabulary),
+        rows=rows,
+        vocabulary=card.vocabulary,
         targets=targets,
         probs=probs,
         losses=losses,
-        evidence=infer_evidence(model, images),
     )
 
 
@@ -83,7 +81,6 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         _write_predictions(evaluation, beside / "predictions.csv")
         write_array(beside / "probs.npy", evaluation.probs)
         write_array(beside / "losses.npy", evaluation.losses)
-        write_array(beside / "evidence.npy", evaluation.evidence)
         _write_precision_recall(evaluation, beside / "precision_recall.csv")
         _write_calibration(evaluation, beside / "calibration.csv")
 
@@ -107,6 +104,8 @@ def _write_predictions(evaluation: Evaluation, path: Path) -> None:
 
 def _write_precision_recall(evaluation: Evaluation, path: Path) -> None:
     """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
+    from sklearn.metrics import precision_recall_curve
+
     actual = evaluation.targets.ravel() > 0.5
     precision, recall, thresholds = precision_recall_curve(actual, evaluation.probs.ravel())
     picks = np.unique(np.linspace(0, len(thresholds) - 1, CURVE_POINTS).astype(int))

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.errors import InputError
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -86,6 +88,15 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
         header = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, {**header, "fortran_order": False})
         file.write(np.ascontiguousarray(array).data)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """A .npy file as a memory map; InputError when it is no array, or holds pickled objects."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable array: {error}; run dvc repro") from None
+    return array
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -6,11 +6,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from captcha_tagger.answers import Answers
 from captcha_tagger.images import LabelledImages
 from captcha_tagger.model import NoisyOrHead, Tagger
 from captcha_tagger.saliency import grad_cam
 
 BATCH = 64
+
+
+def answer(model: Tagger, images: LabelledImages) -> Answers:
+    """All that evaluate counts and the page shows; leaves the model in eval mode."""
+    return Answers(infer_logits(model, images), infer_evidence(model, images))
 
 
 @torch.no_grad()

@@ -121,6 +121,12 @@ def score_labels(
     ]
 
 
+def sigmoid(logits: Floats) -> Floats:
+    """Probs (images, labels) of logits of any size, without overflow."""
+    probs: Floats = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+    return probs
+
+
 def binary_cross_entropy(logits: Floats, targets: Floats) -> Floats:
     """The loss of every decision (images, labels), computed stably from logits."""
     losses: Floats = (np.logaddexp(0, logits) - logits * targets).astype(np.float32)

@@ -26,7 +26,7 @@ from captcha_tagger.state import root_folder, source_folder, state_folder
 
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
 PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
-LEFT_OUT = ("evidence.npy", "pixels.npy", "probs.npy", "losses.npy")
+LEFT_OUT = ("evidence.npy", "logits.npy", "pixels.npy", "probs.npy", "losses.npy")
 
 
 def outbox() -> Path:

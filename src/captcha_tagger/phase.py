@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from captcha_tagger.answers import Answers, write_answers
 from captcha_tagger.augmentation import augment
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import Machine
@@ -93,12 +94,18 @@ def augment_samples(data: Dataset, params: FineTune) -> Pixels:
 
 
 def write_phase(
-    folder: Path, model: Tagger, history: History, augmented: Pixels | None = None
+    folder: Path,
+    model: Tagger,
+    history: History,
+    augmented: Pixels | None = None,
+    answers: Answers | None = None,
 ) -> None:
-    """Write model/, steps.csv and epochs.csv of one phase, and augmented.npy where there is one."""
+    """Write model/, steps.csv and epochs.csv of one phase; augmented.npy and answers/, if any."""
     with atomic_folder(folder) as beside:
         if augmented is not None:
             write_array(beside / "augmented.npy", augmented)
+        if answers is not None:
+            write_answers(answers, beside / "answers")
         save_model(model, beside / "model")
         _write_rows(beside / "steps.csv", STEP_COLUMNS, history.steps)
         _write_rows(beside / "epochs.csv", EPOCH_COLUMNS, history.epochs)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.answers import read_evidence
 from captcha_tagger.errors import InputError
-from captcha_tagger.files import read_json, read_table
+from captcha_tagger.files import read_array, read_json, read_table
 from captcha_tagger.labels import encode_texts
 from captcha_tagger.manifest import Row, read_manifest
 from captcha_tagger.pixels import Pixels, open_pixels
@@ -103,10 +104,10 @@ def load_results(
             validation=parts["validation"],
             vocabulary=vocabulary,
             targets=encode_texts(texts, vocabulary) > 0.5,
-            probs=_load_array(evaluate / "probs.npy"),
-            losses=_load_array(evaluate / "losses.npy"),
-            evidence=_load_array(evaluate / "evidence.npy"),
-            augmented=_load_array(fine_tune / "augmented.npy"),
+            probs=read_array(evaluate / "probs.npy"),
+            losses=read_array(evaluate / "losses.npy"),
+            evidence=read_evidence(fine_tune / "answers"),
+            augmented=read_array(fine_tune / "augmented.npy"),
             metrics=read_json(evaluate / "metrics.json"),
             labels=read_table(evaluate / "labels.csv"),
             precision_recall=read_table(evaluate / "precision_recall.csv"),
@@ -125,14 +126,6 @@ def load_results(
     if results.probs.shape != results.targets.shape:
         raise InputError(f"{evaluate}: its answers are not those of {split}; run dvc repro")
     return results
-
-
-def _load_array(path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable array: {error}; run dvc repro") from None
-    return array
 
 
 def _hash(path: Path) -> str:

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from captcha_tagger.files import read_json, read_table
+from captcha_tagger.files import read_json, read_table, write_json
 from tests.stages.conftest import Workspace
 
 
@@ -30,8 +32,8 @@ def test_tables_agree_with_the_arrays(trained: Workspace) -> None:
 
 def test_evidence_says_where_and_never_more_than_the_prob(trained: Workspace) -> None:
     """A noisy-or cannot be less sure than its surest position."""
-    evaluate = trained.data / "evaluate"
-    evidence, probs = np.load(evaluate / "evidence.npy"), np.load(evaluate / "probs.npy")
+    evidence = np.load(trained.data / "fine_tune" / "answers" / "evidence.npy")
+    probs = np.load(trained.data / "evaluate" / "probs.npy")
     assert evidence.shape[:2] == probs.shape
     assert (evidence.max((2, 3)) <= probs + 2e-3).all()
 
@@ -41,3 +43,15 @@ def test_images_are_those_of_the_validation_part(trained: Workspace) -> None:
     predictions = read_table(trained.data / "evaluate" / "predictions.csv")
     assert len(predictions) == len(parts["validation"])
     assert len(read_table(trained.data / "evaluate" / "labels.csv")) == 6
+
+
+def test_answers_to_another_split_are_one_clear_line(
+    trained: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = tmp_path / "split"
+    parts = read_json(trained.data / "split" / "parts.json")
+    write_json(split / "parts.json", {**parts, "validation": parts["validation"][1:]})
+    out = tmp_path / "evaluate"
+    assert trained.run("evaluate", "ingest", str(split), "fine_tune", str(out)) == 2
+    assert "the answers are not those of this split; run dvc repro" in capsys.readouterr().err
+    assert not out.exists()
