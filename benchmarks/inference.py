@@ -226,7 +226,7 @@ def export(model: Path, environment: Path) -> None:
     )
 
 
-def infer_as_evaluate(model: Path, files: list[Path]) -> Probs:
+def infer_in_batches(model: Path, files: list[Path]) -> Probs:
     import torch
 
     from captcha_tagger.checkpoint import load_model
@@ -249,7 +249,7 @@ def time_command(model: Path, path: Path) -> float:
 
 
 def measure(workers: list[Worker], args: argparse.Namespace, files: list[Path]) -> None:
-    expected = infer_as_evaluate(args.model, files)
+    expected = infer_in_batches(args.model, files)
     seconds: dict[tuple[str, str], list[list[float]]] = {}
     differences = dict.fromkeys(ROUTES, 0.0)
     commands: dict[Path, list[float]] = {args.folder: [], files[0]: []}

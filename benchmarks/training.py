@@ -5,10 +5,11 @@
 FOLDER holds labelled captchas; a fifth of them is scored. The peers take turns, each run in a fresh
 process and, where it is not ours, in an environment of its own that is made under .state/peers/.
 Seconds count from the start of the process; training is what comes after imports and loading the
-images. Scoring every epoch is part of both, and so is saving the model, which only ours does. The
-backbone is data/backbone (`dvc repro backbone`), and its pretraining is not counted. Peak memory is
-the main process's. Finished runs are kept under .state/training-benchmark/, so that an interrupted
-table goes on where it was. --quick takes some 60 images and an epoch or two: does everything work?
+images. Scoring every epoch is part of both, and so is saving the model and its answers on the
+scored images, which only ours does. The backbone is data/backbone (`dvc repro backbone`), and its
+pretraining is not counted. Peak memory is the main process's. Finished runs are kept under
+.state/training-benchmark/, so that an interrupted table goes on where it was. --quick takes some 60
+images and an epoch or two: does everything work?
 """
 
 import argparse

@@ -19,7 +19,7 @@ def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
     rows = read_manifest(ingest / "manifest.jsonl")
     validation = read_json(split / "parts.json")["validation"]
     evaluation = evaluate(
-        read_logits(fine_tune / "answers"),
+        read_logits(fine_tune / "answers", validation),
         [rows[row] for row in validation],
         load_card(fine_tune / "model"),
         load_params().evaluate,

@@ -1,4 +1,4 @@
-"""Train everything, starting from train_head's model: the unfreezing.
+"""Train everything, starting from train_head's model: the unfreezing; then ask the model.
 
 python stages/fine_tune.py data/ingest data/split data/train_head data/fine_tune
 """

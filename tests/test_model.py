@@ -72,6 +72,13 @@ def test_every_backbone_takes_grey_and_colour(name: str, channels: int) -> None:
     assert model(torch.zeros(1, channels, 24, 48)).shape == (1, 4)
 
 
+def test_the_first_step_reaches_every_layer() -> None:
+    """A block that started as its shortcut alone would hold its own convolutions back."""
+    model = make_tagger().train()
+    model(torch.randint(0, 256, (4, 1, 24, 48)).float()).sum().backward()
+    assert all(parameter.grad.any() for parameter in model.backbone.parameters())
+
+
 def test_a_resnet_can_be_refitted_to_small_images() -> None:
     def positions(output_stride: int, dropped: int) -> tuple[int, ...]:
         architecture = Architecture(

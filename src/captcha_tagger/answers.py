@@ -5,33 +5,47 @@ data/fine_tune/answers/ <-> Answers. No torch: counting needs none.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.errors import InputError
 from captcha_tagger.files import read_array, write_array
 
-LOGITS = "logits.npy"
-EVIDENCE = "evidence.npy"
+ROWS, LOGITS, EVIDENCE = "rows.npy", "logits.npy", "evidence.npy"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits (images, labels) and evidence in 0..1 (images, labels, rows, columns), in order."""
+    """Of each image its row in the manifest (images,), its logits (images, labels), and evidence
+    in 0..1 (images, labels, rows, columns)."""
 
+    rows: NDArray[np.int64]
     logits: NDArray[np.float32]
     evidence: NDArray[np.float16]
 
 
 def write_answers(answers: Answers, folder: Path) -> None:
     folder.mkdir()
+    write_array(folder / ROWS, answers.rows)
     write_array(folder / LOGITS, answers.logits)
     write_array(folder / EVIDENCE, answers.evidence)
 
 
-def read_logits(folder: Path) -> NDArray[np.float32]:
-    return read_array(folder / LOGITS)
+def read_logits(folder: Path, validation: list[int]) -> NDArray[np.float32]:
+    """The logits of these rows of the manifest; InputError when others were answered, or none."""
+    if _read(folder / ROWS).tolist() != validation:
+        raise InputError(f"{folder}: not the answers to this split; run dvc repro")
+    return _read(folder / LOGITS)
 
 
 def read_evidence(folder: Path) -> NDArray[np.float16]:
-    return read_array(folder / EVIDENCE)
+    return _read(folder / EVIDENCE)
+
+
+def _read(path: Path) -> NDArray[Any]:
+    try:
+        return read_array(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run dvc repro first") from None

@@ -66,4 +66,6 @@ def load_card(folder: Path) -> ModelCard:
 
 
 def damaged(folder: Path, error: Exception) -> InputError:
-    return InputError(f"{folder}: damaged model: {str(error).splitlines()[0]}")
+    """What to say of a model folder whose file cannot be read."""
+    reason = str(error).partition("\n")[0]
+    return InputError(f"{folder}: damaged model: {reason}")

@@ -22,20 +22,20 @@ class LabelledImages:
     ) -> None:
         self.device = device
         self.targets = torch.from_numpy(targets[rows]).to(device)
-        self._rows = rows
+        self.rows = rows
         self._on_disk = pixels
         self._resident: Tensor | None = None
         if len(rows) * pixels[:1].nbytes <= RESIDENT_BYTES:
             self._resident = torch.from_numpy(pixels[rows]).to(device)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def pixels(self, picks: Tensor) -> Tensor:
         """Uint8 pixels (batch, channels, height, width) of the picked images, on the device."""
         if self._resident is not None:
             return self._resident[picks.to(self.device)]
-        return torch.from_numpy(self._on_disk[self._rows[picks.numpy()]]).to(self.device)
+        return torch.from_numpy(self._on_disk[self.rows[picks.numpy()]]).to(self.device)
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """The picks of consecutive batches, all images in order."""

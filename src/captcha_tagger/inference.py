@@ -16,7 +16,7 @@ BATCH = 64
 
 def answer(model: Tagger, images: LabelledImages) -> Answers:
     """All that evaluate counts and the page shows; leaves the model in eval mode."""
-    return Answers(infer_logits(model, images), infer_evidence(model, images))
+    return Answers(images.rows, infer_logits(model, images), infer_evidence(model, images))
 
 
 @torch.no_grad()

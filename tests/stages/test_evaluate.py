@@ -50,8 +50,18 @@ def test_answers_to_another_split_are_one_clear_line(
 ) -> None:
     split = tmp_path / "split"
     parts = read_json(trained.data / "split" / "parts.json")
-    write_json(split / "parts.json", {**parts, "validation": parts["validation"][1:]})
+    write_json(split / "parts.json", {**parts, "validation": parts["validation"][::-1]})
     out = tmp_path / "evaluate"
     assert trained.run("evaluate", "ingest", str(split), "fine_tune", str(out)) == 2
-    assert "the answers are not those of this split; run dvc repro" in capsys.readouterr().err
+    answers = trained.data / "fine_tune" / "answers"
+    error = f"evaluate: {answers}: not the answers to this split; run dvc repro\n"
+    assert capsys.readouterr().err == error
     assert not out.exists()
+
+
+def test_missing_answers_are_one_clear_line(
+    trained: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = ("ingest", "split", str(tmp_path / "fine_tune"), str(tmp_path / "evaluate"))
+    assert trained.run("evaluate", *paths) == 2
+    assert "rows.npy: no such file; run dvc repro first\n" in capsys.readouterr().err
