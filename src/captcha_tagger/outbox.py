@@ -26,7 +26,7 @@ from captcha_tagger.state import root_folder, source_folder, state_folder
 
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
 PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
-LEFT_OUT = ("evidence.npy", "logits.npy", "pixels.npy", "probs.npy", "losses.npy")
+LEFT_OUT = ("pixels.npy", "probs.npy", "losses.npy")
 
 
 def outbox() -> Path:
@@ -182,7 +182,7 @@ def _is_page(path: Path) -> bool:
         and path.suffix in PAGES
         and path.name not in LEFT_OUT
         and path.stat().st_size <= LARGEST_FILE_BYTES
-        and not {"samples", "model"} & set(path.parts)
+        and not {"samples", "model", "answers"} & set(path.parts)
     )
 
 
