@@ -5,7 +5,6 @@ data/fine_tune/answers/ <-> Answers. No torch: counting needs none.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +34,10 @@ def write_answers(answers: Answers, folder: Path) -> None:
 
 def read_logits(folder: Path, validation: list[int]) -> NDArray[np.float32]:
     """The logits of these rows of the manifest; InputError when others were answered, or none."""
-    if _read(folder / ROWS).tolist() != validation:
+    if read_array(folder / ROWS).tolist() != validation:
         raise InputError(f"{folder}: not the answers to this split; run dvc repro")
-    return _read(folder / LOGITS)
+    return read_array(folder / LOGITS)
 
 
 def read_evidence(folder: Path) -> NDArray[np.float16]:
-    return _read(folder / EVIDENCE)
-
-
-def _read(path: Path) -> NDArray[Any]:
-    try:
-        return read_array(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run dvc repro first") from None
+    return read_array(folder / EVIDENCE)

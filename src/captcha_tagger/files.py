@@ -91,9 +91,11 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """A .npy file as a memory map; InputError when it is no array, or holds pickled objects."""
+    """A .npy file as a memory map; InputError when it is missing, no array, or holds pickles."""
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run dvc repro first") from None
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not a readable array: {error}; run dvc repro") from None
     return array
