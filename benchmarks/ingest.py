@@ -36,8 +36,8 @@ from captcha_tagger.dataset import load_dataset
 from captcha_tagger.files import write_json
 from captcha_tagger.fitting import Objective, Plan
 from captcha_tagger.model import Tagger
+from captcha_tagger.optimizer import build_optimizer
 from captcha_tagger.params import load_params
-from captcha_tagger.training import build_optimizer
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from captcha_tagger.card import Architecture, ModelCard, Normalization
 from captcha_tagger.compute import Machine, set_up
 from captcha_tagger.model import Tagger
+from captcha_tagger.optimizer import build_optimizer
 from captcha_tagger.params import load_params
-from captcha_tagger.training import build_optimizer
 
 LABELS = 19
 SIZE = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices

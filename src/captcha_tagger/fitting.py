@@ -17,8 +17,9 @@ from captcha_tagger.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.inference import infer
 from captcha_tagger.metrics import exact_set, label_accuracy, micro_f1
 from captcha_tagger.model import Tagger
+from captcha_tagger.optimizer import build_optimizer
 from captcha_tagger.resume import ResumeFile
-from captcha_tagger.training import History, Phase, build_optimizer, mix, optimize
+from captcha_tagger.training import History, Phase, mix, optimize
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from captcha_tagger.dataset import Dataset
 from captcha_tagger.files import atomic_file
 from captcha_tagger.fitting import Objective, Plan, set_mode
 from captcha_tagger.model import Tagger
+from captcha_tagger.optimizer import build_optimizer
 from captcha_tagger.params import TrainHead
-from captcha_tagger.training import build_optimizer
 
 LOWEST, HIGHEST = 1e-5, 10.0
 STEPS = 100

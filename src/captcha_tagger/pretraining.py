@@ -15,11 +15,12 @@ from captcha_tagger.card import Architecture, ModelCard, Normalization
 from captcha_tagger.compute import Machine
 from captcha_tagger.drawing import VOCABULARY, Drawn, draw_batch
 from captcha_tagger.model import NoisyOrHead, Tagger
+from captcha_tagger.optimizer import build_optimizer
 from captcha_tagger.parallel import start_pool
 from captcha_tagger.params import Backbone
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.synthetic import HEIGHT, WIDTH
-from captcha_tagger.training import History, Phase, build_optimizer, optimize
+from captcha_tagger.training import History, Phase, optimize
 
 REPORTS = 10  # epochs are all the same here: they only pace the progress and the resume file
 BURST = 32  # steps drawn at a time

@@ -19,7 +19,6 @@ from captcha_tagger.errors import NonFiniteLossError
 from captcha_tagger.resume import ResumeFile
 from captcha_tagger.schedule import one_cycle
 
-BETAS = (0.9, 0.99)  # fastai's
 STEPS_A_REPORT = 10  # so that the progress bar seldom waits for the device
 
 
@@ -54,23 +53,6 @@ class Phase:
     epochs: int
     steps_per_epoch: int
     ema_decay: float = 0.0
-
-
-def build_optimizer(
-    groups: list[list[nn.Parameter]], peaks: list[float], weight_decay: float
-) -> torch.optim.AdamW:
-    """AdamW with a peak learning rate per layer group; frozen parameters are left out.
-
-    Biases and BatchNorm do not decay, as in fastai.
-    """
-    settings: list[dict[str, Any]] = []
-    for peak, group in zip(peaks, groups, strict=True):
-        matrices = [p for p in group if p.requires_grad and p.ndim > 1]
-        vectors = [p for p in group if p.requires_grad and p.ndim <= 1]
-        settings.append({"params": matrices, "peak": peak, "weight_decay": weight_decay})
-        settings.append({"params": vectors, "peak": peak, "weight_decay": 0.0})
-    settings = [setting for setting in settings if setting["params"]]
-    return torch.optim.AdamW(settings, lr=0.0, betas=BETAS, fused=True)
 
 
 def optimize(

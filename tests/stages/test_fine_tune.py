@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +11,7 @@ from captcha_tagger.checkpoint import load_model
 from captcha_tagger.dataset import load_dataset
 from captcha_tagger.files import read_json, read_table
 from captcha_tagger.inference import infer_logits
-from tests.stages.conftest import COMMANDS, Workspace
+from tests.stages.conftest import COMMANDS, ROOT, Workspace
 
 
 def test_the_unfreezing_moves_every_layer(trained: Workspace) -> None:
@@ -58,3 +62,18 @@ def test_the_answers_are_those_of_the_saved_model(trained: Workspace) -> None:
     images = data.validation_images(torch.device("cpu"))
     logits = infer_logits(load_model(fine_tune / "model"), images)
     assert np.array_equal(logits, np.load(fine_tune / "answers" / "logits.npy"))
+
+
+def test_torchs_compiler_stays_unloaded(trained: Workspace) -> None:
+    """It takes a second; torch's own optimizers import it at their first call."""
+    paths = [trained.data / path for path in ("ingest", "split", "train_head", "eager")]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "stages" / "fine_tune.py", *paths],
+        cwd=trained.folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(trained.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "captcha_tagger.optimizer" in done.stderr
+    assert " torch._dynamo\n" not in done.stderr
