@@ -89,8 +89,20 @@ def test_a_resnet_can_be_refitted_to_small_images() -> None:
         return tuple(build_backbone(architecture, 1).eval()(torch.zeros(1, 1, 64, 128)).shape[1:])
 
     assert positions(32, 0) == (512, 2, 4)
+    assert positions(4, 0) == (512, 16, 32)
     assert positions(8, 0) == (512, 8, 16)
     assert positions(8, 1) == (256, 8, 16)
+
+
+def test_compact_trades_rows_for_columns() -> None:
+    def positions(output_stride: int) -> tuple[int, ...]:
+        architecture = Architecture(name="compact", output_stride=output_stride, dropped_stages=0)  # type: ignore[arg-type]
+        return tuple(build_backbone(architecture, 1).eval()(torch.zeros(1, 1, 50, 200)).shape[1:])
+
+    assert positions(8) == (128, 7, 25)
+    assert positions(4) == (128, 4, 50)
+    with pytest.raises(InputError, match="compact choose 4 or 8"):
+        positions(32)
 
 
 def test_an_unknown_architecture_names_near_ones() -> None:

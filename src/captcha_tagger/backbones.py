@@ -18,36 +18,49 @@ from captcha_tagger.errors import InputError
 if TYPE_CHECKING:
     from torchvision.models import ResNet
 
+COMPACT_STRIDES = {  # rows and columns of each stage, by the columns' output stride
+    4: ((2, 2), (2, 1), (2, 1)),
+    8: ((2, 2), (2, 2), (1, 1)),
+}
+
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with BatchNorm around a shortcut.
+    """Two 3x3 convolutions with BatchNorm around a shortcut; `stride` is that of rows and columns.
 
     Sources: He et al., "Deep Residual Learning for Image Recognition" (2015); the averaging
     shortcut is that of "Bag of Tricks for Image Classification" (2018).
     """
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: tuple[int, int]) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *_convolve(inputs, outputs, stride=stride),
             nn.ReLU(inplace=True),
             *_convolve(outputs, outputs),
         )
-        pool = nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+        pool = nn.Identity() if stride == (1, 1) else nn.AvgPool2d(stride, ceil_mode=True)
         self.shortcut = nn.Sequential(pool, *_convolve(inputs, outputs, size=1))
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.relu(self.layers(features) + self.shortcut(features), inplace=True)
 
 
-def compact(channels: int) -> nn.Sequential:
-    """A residual network of stride 8 for small images on CPUs: 50x200 -> 128 channels of 7x25."""
+def compact(channels: int, output_stride: int) -> nn.Sequential:
+    """A residual network for small images on CPUs.
+
+    With positions of 8 pixels 50x200 -> 128 channels of 7x25; with 4, of 4x50: half the rows pay
+    for twice the columns.
+    """
+    if output_stride not in COMPACT_STRIDES:
+        raise InputError(f"backbone.output_stride: {output_stride}; for compact choose 4 or 8")
+    strides = COMPACT_STRIDES[output_stride]
+    stem = (*_convolve(channels, 16, stride=(2, 2), size=5), nn.ReLU(inplace=True))
     return nn.Sequential(
         OrderedDict(
-            stem=nn.Sequential(*_convolve(channels, 16, stride=2, size=5), nn.ReLU(inplace=True)),
-            stage1=Residual(16, 32, stride=2),
-            stage2=Residual(32, 64, stride=2),
-            stage3=Residual(64, 128),
+            stem=nn.Sequential(*stem),
+            stage1=Residual(16, 32, stride=strides[0]),
+            stage2=Residual(32, 64, stride=strides[1]),
+            stage3=Residual(64, 128, stride=strides[2]),
         )
     )
 
@@ -55,7 +68,7 @@ def compact(channels: int) -> nn.Sequential:
 def build_backbone(architecture: Architecture, channels: int) -> nn.Sequential:
     """A randomly initialised backbone for images of 1 or 3 channels."""
     if architecture.name == "compact":
-        return compact(channels)
+        return compact(channels, architecture.output_stride)
     backbone = strip(build_classifier(architecture.name), architecture)
     if channels != 3:
         _replace_first_convolution(backbone, channels)
@@ -99,7 +112,7 @@ def first_convolution(backbone: nn.Module) -> tuple[str, nn.Conv2d]:
 
 
 def _convolve(
-    inputs: int, outputs: int, *, stride: int = 1, size: int = 3
+    inputs: int, outputs: int, *, stride: tuple[int, int] = (1, 1), size: int = 3
 ) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
     return convolution, nn.BatchNorm2d(outputs)
@@ -113,7 +126,7 @@ def _resnet_stages(resnet: "ResNet", architecture: Architecture) -> nn.Sequentia
         layer3=resnet.layer3,
         layer4=resnet.layer4,
     )
-    for name, stride in {"layer3": 16, "layer4": 32}.items():
+    for name, stride in {"layer2": 8, "layer3": 16, "layer4": 32}.items():
         if stride > architecture.output_stride:
             _remove_stride(stages[name])
     for _ in range(architecture.dropped_stages):

@@ -21,10 +21,10 @@ class Frozen(BaseModel):
 
 
 class Architecture(Frozen):
-    """A backbone by name; the two numbers refit a torchvision ResNet to small images."""
+    """A backbone by name; the numbers refit it to small images."""
 
     name: str
-    output_stride: Literal[8, 16, 32]
+    output_stride: Literal[4, 8, 16, 32]
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
 
 

@@ -81,7 +81,7 @@ class Split(Section):
 class Backbone(Section):
     source: Literal["synthetic", "imagenet", "random", "file"]
     architecture: str
-    output_stride: Literal[8, 16, 32]
+    output_stride: Literal[4, 8, 16, 32]
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
     file: str | None
     images: Count
