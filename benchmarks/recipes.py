@@ -110,13 +110,14 @@ def average_shifts() -> AbstractContextManager[Any]:
 
 VARIANTS = {
     "default": Variant(),
-    "2 epochs": Variant({"fine_tune.epochs": 2, "fine_tune.min_steps": 0}),
+    "3 epochs": Variant({"fine_tune.epochs": 3}),
     "8 epochs": Variant({"fine_tune.epochs": 8}),
     "batches of 16": Variant({"fine_tune.batch_size": 16}),
     "batches of 64, 6 epochs": Variant({"fine_tune.batch_size": 64, "fine_tune.epochs": 6}),
-    "a third of the rates": Variant({"fine_tune.learning_rates": [0.0001, 0.0003]}),
-    "three times the rates": Variant({"fine_tune.learning_rates": [0.001, 0.003]}),
+    "a third of the rates": Variant({"fine_tune.learning_rates": [0.001, 0.0003]}),
+    "three times the rates": Variant({"fine_tune.learning_rates": [0.01, 0.003]}),
     "one rate for all layers": Variant({"fine_tune.learning_rates": [0.001, 0.001]}),
+    "rates that rise to the head": Variant({"fine_tune.learning_rates": [0.0003, 0.001]}),
     "no weight decay": Variant({"fine_tune.weight_decay": 0.0, "train_head.weight_decay": 0.0}),
     "SGD with Nesterov momentum": Variant(replaced=lambda: use_optimizer(sgd, 30.0)),
     "NAdam": Variant(replaced=lambda: use_optimizer(nadam)),
