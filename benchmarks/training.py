@@ -1,8 +1,9 @@
 """Training time to quality, beside other people's: the same images, the same split, one table.
 
-    python benchmarks/training.py FOLDER [--runs 3] [--only ours,keras-ctc] [--quick]
+    python benchmarks/training.py FOLDER [--runs 5] [--only ours,keras-ctc] [--quick]
 
-FOLDER holds labelled captchas; a fifth of them is scored. The peers take turns, each run in a fresh
+FOLDER holds labelled captchas. Each run scores another fifth of them, so that five runs score every
+image once: of 180 images a single one is 0.6 points. The peers take turns, each run in a fresh
 process and, where it is not ours, in an environment of its own that is made under .state/peers/.
 Seconds count from the start of the process; training is what comes after imports and loading the
 images. Scoring every epoch is part of both, and so is saving the model and its answers on the
@@ -30,12 +31,13 @@ from typing import Any
 from environments import describe_machine, make_environment, pin
 from numpy.typing import NDArray
 from tabulate import tabulate
-from trials import ORIGINAL_HEAD, change, load_images, parse_names, split
+from trials import FOLDS, ORIGINAL_HEAD, change, load_images, parse_names, split
 
 from captcha_tagger.checkpoint import save_model
 from captcha_tagger.compute import set_up
 from captcha_tagger.dataset import Dataset
 from captcha_tagger.files import atomic_file, write_json
+from captcha_tagger.metrics import wilson
 from captcha_tagger.parallel import count_cores
 from captcha_tagger.params import Params, load_params
 from captcha_tagger.state import source_folder, state_folder
@@ -53,6 +55,7 @@ KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
 QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_steps": 0}
 RANDOM_BACKBONE = {
     "backbone.source": "random",
+    "backbone.output_stride": 4,
     "train_head.epochs": 1,
     "train_head.learning_rate": 0.0005,
     "fine_tune.epochs": 19,
@@ -120,7 +123,7 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What all runs share."""
+    """What all runs share; the images are not yet split."""
 
     folder: Path
     data: Dataset
@@ -146,6 +149,8 @@ def run_all(bench: Bench, names: list[str], num_runs: int) -> Results:
 def run(bench: Bench, name: str, number: int) -> Lines:
     """What the peer said in this run, or in an earlier call's run of the same job."""
     peer = PEERS[name]
+    folds = {"split.folds": FOLDS, "split.fold": number % FOLDS}
+    bench = replace(bench, data=split(bench.data, change(bench.params, folds)))
     job = write_job(bench, peer, seed=number)
     path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
     if not path.exists():
@@ -154,7 +159,8 @@ def run(bench: Bench, name: str, number: int) -> Lines:
         said = run_worker(python, peer, job | find_places(bench, peer), path.with_suffix(".log"))
         with atomic_file(path) as beside:
             beside.write_text(said)
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    *epochs, end = [json.loads(line) for line in path.read_text().splitlines()]
+    return [*epochs, end | {"scored": len(job["validation"])}]
 
 
 def write_job(bench: Bench, peer: Peer, seed: int) -> dict[str, Any]:
@@ -247,8 +253,17 @@ def tabulate_figures(results: Results) -> str:
     for name, runs in results.items():
         figures = [measure(lines) for lines in runs]
         cells = [summarize([one[column] for one in figures]) for column in columns]
-        rows.append([PEERS[name].title, *cells, runs[0][-1]["versions"]])
-    return tabulate(rows, ["what", *columns, "versions"], "github", disable_numparse=True)
+        rows.append([PEERS[name].title, *cells, count_exact(runs), runs[0][-1]["versions"]])
+    headers = ["what", *columns, "exact sets of all runs", "versions"]
+    return tabulate(rows, headers, "github", disable_numparse=True)
+
+
+def count_exact(runs: list[Lines]) -> str:
+    """How many label sets were right in the end, of how many, with the 95 % interval."""
+    right = sum(round(lines[-2]["exact_set"] * lines[-1]["scored"]) for lines in runs)
+    scored = sum(lines[-1]["scored"] for lines in runs)
+    low, high = wilson(right, scored)
+    return f"{right} of {scored}: {right / scored:.2%} ({low:.2%} to {high:.2%})"
 
 
 def tabulate_ratios(results: Results) -> str:
@@ -304,7 +319,7 @@ def write_figures(path: Path, machine: str, results: Results) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=FOLDS)
     parser.add_argument(
         "--only", type=partial(parse_names, known=PEERS), default=list(PEERS), help="with commas"
     )
@@ -319,7 +334,7 @@ def main() -> None:
     data = load_images(args.folder, params)
     if args.quick:
         data = replace(data, train=data.train[:: max(1, len(data.train) // QUICK_IMAGES)])
-    bench = Bench(args.folder, split(data, params), params, args.backbone, args.quick)
+    bench = Bench(args.folder, data, params, args.backbone, args.quick)
     results = run_all(bench, args.only, args.runs)
     print(f"\n{tabulate_figures(results)}")
     if pick_ours(results):
