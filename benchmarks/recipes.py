@@ -44,7 +44,11 @@ from captcha_tagger.images import LabelledImages
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import load_params
 
-SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; a position of the features is 8 pixels
+SHIFTS = (
+    (0, 0),
+    (-1, -3),
+    (1, 3),
+)  # rows and columns; the default's positions are 8 pixels
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ VARIANTS = {
     "3 epochs": Variant({"fine_tune.epochs": 3}),
     "8 epochs": Variant({"fine_tune.epochs": 8}),
     "batches of 16": Variant({"fine_tune.batch_size": 16}),
-    "batches of 64, 6 epochs": Variant({"fine_tune.batch_size": 64, "fine_tune.epochs": 6}),
+    "batches of 64, 8 epochs": Variant({"fine_tune.batch_size": 64, "fine_tune.epochs": 8}),
     "a third of the rates": Variant({"fine_tune.learning_rates": [0.001, 0.0003]}),
     "three times the rates": Variant({"fine_tune.learning_rates": [0.01, 0.003]}),
     "one rate for all layers": Variant({"fine_tune.learning_rates": [0.001, 0.001]}),

@@ -1,14 +1,15 @@
-"""Training time to quality, beside other people's: the same images, the same split, one table.
+"""Training time to quality, beside other people's: the same images, the same splits, one table.
 
     python benchmarks/training.py FOLDER [--runs 5] [--only ours,keras-ctc] [--quick]
 
 FOLDER holds labelled captchas. Each run scores another fifth of them, so that five runs score every
-image once: of 180 images a single one is 0.6 points. The peers take turns, each run in a fresh
-process and, where it is not ours, in an environment of its own that is made under .state/peers/.
-Seconds count from the start of the process; training is what comes after imports and loading the
-images. Scoring every epoch is part of both, and so is saving the model and its answers on the
-scored images, which only ours does. The backbone is data/backbone (`dvc repro backbone`), and its
-pretraining is not counted. Peak memory is the main process's. Finished runs are kept under
+image once: of 180 images a single one is 0.6 points. Some names are wrong; a part with two such
+images never reaches 99 %, so seconds to it tell of the part, too. The peers take turns, each run in
+a fresh process and, where it is not ours, in an environment of its own that is made under
+.state/peers/. Seconds count from the start of the process; training is what comes after imports and
+loading the images. Scoring every epoch is part of both, and so is saving the model and its answers
+on the scored images, which only ours does. The backbone is data/backbone (`dvc repro backbone`),
+and its pretraining is not counted. Peak memory is the main process's. Finished runs are kept under
 .state/training-benchmark/, so that an interrupted table goes on where it was. --quick takes some 60
 images and an epoch or two: does everything work?
 """
@@ -123,7 +124,7 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What all runs share; the images are not yet split."""
+    """What all runs share."""
 
     folder: Path
     data: Dataset
@@ -150,22 +151,24 @@ def run(bench: Bench, name: str, number: int) -> Lines:
     """What the peer said in this run, or in an earlier call's run of the same job."""
     peer = PEERS[name]
     folds = {"split.folds": FOLDS, "split.fold": number % FOLDS}
-    bench = replace(bench, data=split(bench.data, change(bench.params, folds)))
-    job = write_job(bench, peer, seed=number)
+    data = split(bench.data, change(bench.params, folds))
+    job = write_job(bench, peer, data, seed=number)
     path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
     if not path.exists():
         own = peer.environment
         python = make_environment(own, peer.packages) if own else Path(sys.executable)
-        said = run_worker(python, peer, job | find_places(bench, peer), path.with_suffix(".log"))
+        said = run_worker(
+            python, peer, job | find_places(bench, peer, data), path.with_suffix(".log")
+        )
         with atomic_file(path) as beside:
             beside.write_text(said)
     *epochs, end = [json.loads(line) for line in path.read_text().splitlines()]
     return [*epochs, end | {"scored": len(job["validation"])}]
 
 
-def write_job(bench: Bench, peer: Peer, seed: int) -> dict[str, Any]:
+def write_job(bench: Bench, peer: Peer, data: Dataset, seed: int) -> dict[str, Any]:
     def name_images(rows: NDArray[Any]) -> list[tuple[str, str]]:
-        return [(bench.data.rows[row].file, bench.data.rows[row].text) for row in rows]
+        return [(data.rows[row].file, data.rows[row].text) for row in rows]
 
     settings = {**peer.settings, **(peer.quick if bench.quick else {})}
     if peer.is_ours:
@@ -174,18 +177,18 @@ def write_job(bench: Bench, peer: Peer, seed: int) -> dict[str, Any]:
     return {
         "settings": settings,
         "seed": seed,
-        "vocabulary": bench.data.vocabulary,
-        "train": name_images(bench.data.train),
-        "validation": name_images(bench.data.validation),
+        "vocabulary": data.vocabulary,
+        "train": name_images(data.train),
+        "validation": name_images(data.validation),
     }
 
 
-def find_places(bench: Bench, peer: Peer) -> dict[str, str]:
+def find_places(bench: Bench, peer: Peer, data: Dataset) -> dict[str, str]:
     """Where this machine has what the job is about: the same job may find it elsewhere."""
     places = {"folder": bench.folder, "backbone": bench.backbone}
     if peer.imports_ours and not peer.is_ours:
         places["model"] = state_folder() / KEPT / "start"
-        model = start_tagger(bench.backbone, bench.data, bench.params.train_head)
+        model = start_tagger(bench.backbone, data, bench.params.train_head)
         save_model(model, places["model"])
     return {name: str(path.resolve()) for name, path in places.items()}
 
@@ -248,7 +251,7 @@ def reach(epochs: Lines, score: str, level: float) -> float:
 
 
 def tabulate_figures(results: Results) -> str:
-    """A row a peer: the median of its runs, and the extremes in brackets."""
+    """A row a peer: the median of its runs, the extremes in brackets, and all runs' exact sets."""
     rows, columns = [], list(measure(next(iter(results.values()))[0]))
     for name, runs in results.items():
         figures = [measure(lines) for lines in runs]
@@ -309,7 +312,7 @@ def write_figures(path: Path, machine: str, results: Results) -> None:
     figures = {
         name: [
             {column: None if math.isinf(value) else value for column, value in one.items()}
-            for one in map(measure, runs)
+            for one in (measure(lines) | {"images scored": lines[-1]["scored"]} for lines in runs)
         ]
         for name, runs in results.items()
     }

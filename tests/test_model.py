@@ -101,7 +101,7 @@ def test_compact_trades_rows_for_columns() -> None:
 
     assert positions(8) == (128, 7, 25)
     assert positions(4) == (128, 4, 50)
-    with pytest.raises(InputError, match="compact choose 4 or 8"):
+    with pytest.raises(InputError, match="choose 4 or 8"):
         positions(32)
 
 

@@ -23,4 +23,5 @@ def test_a_single_step_has_a_rate() -> None:
 
 def test_spread_is_geometric_and_ends_at_the_head() -> None:
     assert spread(0.001, 0.1, 3) == pytest.approx([0.001, 0.01, 0.1])
+    assert spread(0.1, 0.001, 3) == pytest.approx([0.1, 0.01, 0.001])
     assert spread(0.001, 0.1, 1) == [0.1]

@@ -18,7 +18,7 @@ from captcha_tagger.errors import InputError
 if TYPE_CHECKING:
     from torchvision.models import ResNet
 
-COMPACT_STRIDES = {  # rows and columns of each stage, by the columns' output stride
+COMPACT_STRIDES = {  # (rows, columns) of stage1 to stage3, after the stem's (2, 2)
     4: ((2, 2), (2, 1), (2, 1)),
     8: ((2, 2), (2, 2), (1, 1)),
 }
@@ -48,11 +48,11 @@ class Residual(nn.Module):
 def compact(channels: int, output_stride: int) -> nn.Sequential:
     """A residual network for small images on CPUs.
 
-    With positions of 8 pixels 50x200 -> 128 channels of 7x25; with 4, of 4x50: half the rows pay
-    for twice the columns.
+    50x200 -> 128 channels of 7x25, positions of 8 by 8 pixels. With an output stride of 4 they are
+    4 columns by 16 rows, 4x50: half the rows pay for twice the columns.
     """
     if output_stride not in COMPACT_STRIDES:
-        raise InputError(f"backbone.output_stride: {output_stride}; for compact choose 4 or 8")
+        raise InputError(f"compact has no output_stride of {output_stride}; choose 4 or 8")
     strides = COMPACT_STRIDES[output_stride]
     stem = (*_convolve(channels, 16, stride=(2, 2), size=5), nn.ReLU(inplace=True))
     return nn.Sequential(

@@ -21,7 +21,9 @@ class Frozen(BaseModel):
 
 
 class Architecture(Frozen):
-    """A backbone by name; the numbers refit it to small images."""
+    """A backbone by name. `output_stride` refits compact and ResNets to small images,
+    `dropped_stages` ResNets alone.
+    """
 
     name: str
     output_stride: Literal[4, 8, 16, 32]

@@ -61,12 +61,12 @@ def fine_tune(
     history: History,
 ) -> History:
     """Train everything in place, then choose the threshold; numbers go on from `history`."""
-    low, high = params.learning_rates
+    first, head = params.learning_rates
     plan = Plan(
         phase="fine_tune",
         epochs=_count_epochs(len(data.train), params),
         batch_size=params.batch_size,
-        learning_rates=spread(low, high, len(model.layer_groups())),
+        learning_rates=spread(first, head, len(model.layer_groups())),
         weight_decay=params.weight_decay,
         augment=params.augment,
         seed=params.seed,

@@ -18,14 +18,14 @@ def one_cycle(step: int, num_steps: int) -> float:
     return _anneal(1.0, END, (step - peak) / (num_steps - 1 - peak))
 
 
-def spread(low: float, high: float, groups: int) -> list[float]:
+def spread(first: float, head: float, groups: int) -> list[float]:
     """Discriminative learning rates: geometric from the first layer group to the head.
 
     Source: Howard and Ruder, "Universal Language Model Fine-tuning" (2018), section 3.2.
     """
     if groups == 1:
-        return [high]
-    return [low * (high / low) ** (group / (groups - 1)) for group in range(groups)]
+        return [head]
+    return [first * (head / first) ** (group / (groups - 1)) for group in range(groups)]
 
 
 def _anneal(start: float, end: float, progress: float) -> float:
