@@ -44,11 +44,7 @@ from captcha_tagger.images import LabelledImages
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import load_params
 
-SHIFTS = (
-    (0, 0),
-    (-1, -3),
-    (1, 3),
-)  # rows and columns; the default's positions are 8 pixels
+SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; default positions are 8 pixels apart
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
@@ -21,6 +20,7 @@ from captcha_tagger.dataset import Dataset, load_dataset
 from captcha_tagger.files import atomic_file, write_json
 from captcha_tagger.inference import infer_logits
 from captcha_tagger.intake import ingest
+from captcha_tagger.metrics import sigmoid
 from captcha_tagger.model import Tagger
 from captcha_tagger.params import Params
 from captcha_tagger.phase import fine_tune, train_head
@@ -52,7 +52,7 @@ class Answers:
 
     @property
     def probs(self) -> NDArray[np.float32]:
-        return torch.sigmoid(torch.from_numpy(self.logits)).numpy()
+        return sigmoid(self.logits)
 
 
 def load_images(source: Path, params: Params) -> Dataset:

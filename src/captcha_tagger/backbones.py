@@ -18,9 +18,9 @@ from captcha_tagger.errors import InputError
 if TYPE_CHECKING:
     from torchvision.models import ResNet
 
-COMPACT_STRIDES = {  # (rows, columns) of stage1 to stage3, after the stem's (2, 2)
-    4: ((2, 2), (2, 1), (2, 1)),
-    8: ((2, 2), (2, 2), (1, 1)),
+COMPACT_STRIDES = {  # (rows, columns) of the last two stages, after 4 by 4 before them
+    4: ((2, 1), (2, 1)),
+    8: ((2, 2), (1, 1)),
 }
 
 
@@ -53,14 +53,14 @@ def compact(channels: int, output_stride: int) -> nn.Sequential:
     """
     if output_stride not in COMPACT_STRIDES:
         raise InputError(f"compact has no output_stride of {output_stride}; choose 4 or 8")
-    strides = COMPACT_STRIDES[output_stride]
+    before_last, last = COMPACT_STRIDES[output_stride]
     stem = (*_convolve(channels, 16, stride=(2, 2), size=5), nn.ReLU(inplace=True))
     return nn.Sequential(
         OrderedDict(
             stem=nn.Sequential(*stem),
-            stage1=Residual(16, 32, stride=strides[0]),
-            stage2=Residual(32, 64, stride=strides[1]),
-            stage3=Residual(64, 128, stride=strides[2]),
+            stage1=Residual(16, 32, stride=(2, 2)),
+            stage2=Residual(32, 64, stride=before_last),
+            stage3=Residual(64, 128, stride=last),
         )
     )
 
