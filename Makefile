@@ -36,11 +36,11 @@ repro: setup .state/sound  ## run the whole pipeline, or what has changed of it
 RWLOCK := $(shell grep -sLEx '\{("(read|write)": \{\}(, )?)*\}' .dvc/tmp/rwlock)
 .state/sound: params.yaml $(wildcard dvc.lock) $(RWLOCK) | $(VENV)/.ready
 	@captcha-tagger check
-	@python -m captcha_tagger.recovery
+	@python -m captcha_tagger.reproduce.recover
 	@mkdir -p $(@D) && touch $@
 
 verify: setup  ## repeat the pipeline from nothing in a temporary clone; are all hashes equal?
-	@python -m captcha_tagger.verification
+	@python -m captcha_tagger.reproduce.verify
 
 BACKBONE ?= imagenet
 original: setup  ## the original blog post's recipe as a DVC experiment (BACKBONE=random offline)
@@ -66,6 +66,7 @@ test-slow: setup  ## run the slow tests: kills, real servers, a real browser
 lint: setup  ## check style and types
 	ruff check .
 	ruff format --check .
+	lint-imports --no-logo
 	mypy
 
 format: setup  ## rewrite the code in the house style
@@ -81,7 +82,7 @@ A ?= HEAD
 B ?= workspace
 compare: setup  ## say how two experiments differ, and write compare.html: A=HEAD B=workspace
 	@captcha-tagger compare "$(A)" "$(B)"
-	@python -m captcha_tagger.revision "$(A)" "$(B)" compare.html
+	@python -m captcha_tagger.compare.revisions "$(A)" "$(B)" compare.html
 	@python -m webbrowser "file://$(CURDIR)/compare.html"
 
 ui: setup  ## open the MLflow UI on 127.0.0.1:5000

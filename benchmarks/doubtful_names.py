@@ -16,9 +16,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from captcha_tagger.labels import encode_texts  # noqa: E402
-from captcha_tagger.mistakes import find_doubtful_names  # noqa: E402
-from captcha_tagger.results import Results, load_run  # noqa: E402
+from captcha_tagger.data.labels import encode_texts  # noqa: E402
+from captcha_tagger.report.mistakes import find_doubtful_names  # noqa: E402
+from captcha_tagger.report.results import Results, load_run  # noqa: E402
 
 
 def main() -> None:

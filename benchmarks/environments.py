@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from captcha_tagger.files import write_json
-from captcha_tagger.parallel import count_cores
-from captcha_tagger.state import state_folder
+from captcha_tagger.base.files import write_json
+from captcha_tagger.base.places import state_folder
+from captcha_tagger.base.processes import count_cores
 
 
 def make_environment(name: str, packages: Sequence[str]) -> Path:

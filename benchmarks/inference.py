@@ -27,8 +27,8 @@ import numpy as np
 from environments import describe_machine, make_environment, pin
 from numpy.typing import NDArray
 
-from captcha_tagger.decoding import Pixels, decode
-from captcha_tagger.parallel import count_cores
+from captcha_tagger.base.processes import count_cores
+from captcha_tagger.ingest.decoding import Pixels, decode
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FASTAI = "fastai==2.8.12"
@@ -61,14 +61,14 @@ class Predict:
     """`captcha-tagger predict`, and the server for arrays and single images."""
 
     def __init__(self, model: Path, files: list[Path]) -> None:
-        from captcha_tagger.predict import Predictor
+        from captcha_tagger.predict.predictor import Predictor
 
         self._files = files
         self._predictor = Predictor(model)
         self._pixels = [self._predictor.decode(file.read_bytes()) for file in files]
 
     def answer_files(self) -> Probs:
-        from captcha_tagger.tagging import predict_files
+        from captcha_tagger.commands.predict import predict_files
 
         batches = predict_files(self._predictor, self._files)
         return np.array([[*found.probs.values()] for batch in batches for _, found in batch])
@@ -210,7 +210,7 @@ def export(model: Path, environment: Path) -> None:
     """Write model.onnx: pixels in, probs out, normalisation inside."""
     import torch
 
-    from captcha_tagger.checkpoint import load_model
+    from captcha_tagger.network.model_folder import load_model
 
     site.addsitedir(str(next(environment.glob("lib/python*/site-packages"))))
     tagger = load_model(model)
@@ -229,9 +229,9 @@ def export(model: Path, environment: Path) -> None:
 def infer_in_batches(model: Path, files: list[Path]) -> Probs:
     import torch
 
-    from captcha_tagger.checkpoint import load_model
-    from captcha_tagger.images import LabelledImages
-    from captcha_tagger.inference import infer
+    from captcha_tagger.data.images import LabelledImages
+    from captcha_tagger.network.inference import infer
+    from captcha_tagger.network.model_folder import load_model
 
     tagger, decoder = load_model(model), make_decoder(model)
     pixels = np.stack([decoder(file.read_bytes()) for file in files])
@@ -241,7 +241,7 @@ def infer_in_batches(model: Path, files: list[Path]) -> Probs:
 
 
 def time_command(model: Path, path: Path) -> float:
-    words = [sys.executable, "-m", "captcha_tagger.cli", "predict", path, "--model", model]
+    words = [sys.executable, "-m", "captcha_tagger.commands.cli", "predict", path, "--model", model]
     start = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, check=True)

@@ -30,14 +30,15 @@ import psutil
 from limit import measure as measure_seconds
 from PIL import Image
 
-from captcha_tagger.card import Architecture, ModelCard
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import load_dataset
-from captcha_tagger.files import write_json
-from captcha_tagger.fitting import Objective, Plan
-from captcha_tagger.model import Tagger
-from captcha_tagger.optimizer import build_optimizer
-from captcha_tagger.params import load_params
+from captcha_tagger.base.files import write_json
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.optimizer import build_optimizer
+from captcha_tagger.network.card import Architecture, ModelCard
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.training.objective import Objective, Plan
+from captcha_tagger.training.start import measure_normalization
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -137,7 +138,7 @@ def time_training(out: Path, count: int) -> float:
             height=params.ingest.height,
             width=params.ingest.width,
             vocabulary=data.vocabulary,
-            normalization=data.normalization(),
+            normalization=measure_normalization(data),
             threshold=0.5,
         )
     ).to(machine.device)

@@ -26,8 +26,8 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from captcha_tagger.recovery import recover
-from captcha_tagger.verification import (
+from captcha_tagger.reproduce.recover import recover
+from captcha_tagger.reproduce.verify import (
     DVC,
     compare,
     count_hashes,

@@ -17,11 +17,11 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from captcha_tagger.card import Architecture, ModelCard, Normalization
-from captcha_tagger.compute import Machine, set_up
-from captcha_tagger.model import Tagger
-from captcha_tagger.optimizer import build_optimizer
-from captcha_tagger.params import load_params
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.engine.compute import Machine, set_up
+from captcha_tagger.engine.optimizer import build_optimizer
+from captcha_tagger.network.card import Architecture, ModelCard, Normalization
+from captcha_tagger.network.tagger import Tagger
 
 LABELS = 19
 SIZE = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices

@@ -36,18 +36,18 @@ from trials import (
     with_seed,
 )
 
-from captcha_tagger.compute import Machine, set_up
-from captcha_tagger.dataset import Dataset
-from captcha_tagger.metrics import (
+from captcha_tagger.commands.params import Params, load_params
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.engine.compute import Machine, set_up
+from captcha_tagger.engine.resume import fingerprint
+from captcha_tagger.metrics.sets import (
     HEADLINES,
     binary_cross_entropy,
     exact_set,
     label_accuracy,
     wilson,
 )
-from captcha_tagger.params import Params, load_params
-from captcha_tagger.pretrained import load_backbone
-from captcha_tagger.resume import fingerprint
+from captcha_tagger.network.backbone_folder import load_backbone
 
 FEW = (0, 50, 100, 200, 400, None)
 DRAWS = 3

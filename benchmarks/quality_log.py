@@ -5,8 +5,8 @@ from typing import Any
 
 import mlflow
 
-from captcha_tagger import tracking
-from captcha_tagger.row import flatten
+from captcha_tagger.tracking import store as tracking
+from captcha_tagger.tracking.row import flatten
 
 EXPERIMENT = "captcha-tagger-quality"
 KEY = "captcha_tagger.quality"

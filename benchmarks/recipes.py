@@ -36,13 +36,13 @@ from trials import (
     with_seed,
 )
 
-from captcha_tagger import fitting
-from captcha_tagger.comparison import mcnemar
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import Dataset
-from captcha_tagger.images import LabelledImages
-from captcha_tagger.model import Tagger
-from captcha_tagger.params import load_params
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.compare.comparison import mcnemar
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.training import objective as fitting
 
 SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; default positions are 8 pixels apart
 

@@ -20,10 +20,10 @@ from playwright.sync_api import Browser
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from captcha_tagger.params import load_params  # noqa: E402
-from captcha_tagger.report import write_report  # noqa: E402
-from captcha_tagger.results import Results, load_run  # noqa: E402
-from captcha_tagger.synthetic import draw_captcha  # noqa: E402
+from captcha_tagger.base.settings import read_params  # noqa: E402
+from captcha_tagger.drawing.sample import draw_captcha  # noqa: E402
+from captcha_tagger.report.report import write_report  # noqa: E402
+from captcha_tagger.report.results import Results, load_run  # noqa: E402
 from tests.browser import find_chromium, open_browser  # noqa: E402
 from tests.runs import write_run  # noqa: E402
 
@@ -70,12 +70,9 @@ def make_results(folder: Path, images: int, grid: tuple[int, int]) -> Results:
 
 def measure(results: Results, folder: Path) -> dict[str, float]:
     page = folder / "report.html"
-    params = load_params(ROOT / "params.yaml")
-    params = params.model_copy(
-        update={"top_losses": params.top_losses.model_copy(update={"page_images": 10**6})}
-    )
+    params = read_params(ROOT / "params.yaml")
     start, cpu_start = time.perf_counter(), time.process_time()
-    write_report(page, results, params)
+    write_report(page, results, params, page_images=10**6)
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     figures = (page.stat().st_size / 1e6, wall, cpu, open_page(page))
     return dict(zip(LIMITS, figures, strict=True))

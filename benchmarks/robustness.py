@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from tabulate import tabulate
 
-from captcha_tagger import plots
-from captcha_tagger.checkpoint import load_model
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import load_dataset
-from captcha_tagger.files import atomic_file
-from captcha_tagger.inference import infer
-from captcha_tagger.metrics import exact_set
-from captcha_tagger.params import load_params
+from captcha_tagger.base.files import atomic_file
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.metrics.sets import exact_set
+from captcha_tagger.network.inference import infer
+from captcha_tagger.network.model_folder import load_model
+from captcha_tagger.report import style
 
 Pixels = NDArray[np.uint8]
 
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def draw(path: Path, rows: list[list[object]]) -> None:
-    with atomic_file(path) as beside, plots.draw_figure(beside, 6.0) as (axes,):
+    with atomic_file(path) as beside, style.draw_figure(beside, 6.0) as (axes,):
         for name, clean, *cells in rows:
             scores = [clean, *(float(str(cell).split()[0]) for cell in cells)]
             axes.plot(["clean", "mild", "medium", "strong"], scores, "o-", label=str(name))

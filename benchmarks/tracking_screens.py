@@ -19,7 +19,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from captcha_tagger import registry, tracking
+from captcha_tagger.tracking import registry
+from captcha_tagger.tracking import store as tracking
 
 WIDTH, HEIGHT = 1200, 1060
 FOLDED = ("Visualizations", "Run details", "Artifacts", "Tags")
@@ -35,7 +36,7 @@ def main(name_a: str, name_b: str, folder: Path) -> None:
     name = client.get_run(runs[1]).info.run_name
     port = _free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "captcha_tagger.cli", "ui", "--port", str(port)],
+        [sys.executable, "-m", "captcha_tagger.commands.cli", "ui", "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

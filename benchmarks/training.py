@@ -34,15 +34,15 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 from trials import FOLDS, ORIGINAL_HEAD, change, load_images, parse_names, split
 
-from captcha_tagger.checkpoint import save_model
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import Dataset
-from captcha_tagger.files import atomic_file, write_json
-from captcha_tagger.metrics import wilson
-from captcha_tagger.parallel import count_cores
-from captcha_tagger.params import Params, load_params
-from captcha_tagger.state import source_folder, state_folder
-from captcha_tagger.transfer import start_tagger
+from captcha_tagger.base.files import atomic_file, write_json
+from captcha_tagger.base.places import source_folder, state_folder
+from captcha_tagger.base.processes import count_cores
+from captcha_tagger.commands.params import Params, load_params
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.metrics.sets import wilson
+from captcha_tagger.network.model_folder import save_model
+from captcha_tagger.training.start import start_tagger
 
 WORKERS = Path(__file__).resolve().parent / "peers"
 KEPT = Path("training-benchmark")

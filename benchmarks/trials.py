@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from captcha_tagger.compute import Machine
-from captcha_tagger.dataset import Dataset, load_dataset
-from captcha_tagger.files import atomic_file, write_json
-from captcha_tagger.inference import infer_logits
-from captcha_tagger.intake import ingest
-from captcha_tagger.metrics import sigmoid
-from captcha_tagger.model import Tagger
-from captcha_tagger.params import Params
-from captcha_tagger.phase import fine_tune, train_head
-from captcha_tagger.resume import ResumeFile, fingerprint
-from captcha_tagger.splitting import group_rows, split_rows
-from captcha_tagger.state import state_folder
-from captcha_tagger.transfer import start_tagger
+from captcha_tagger.base.files import atomic_file, write_json
+from captcha_tagger.base.places import state_folder
+from captcha_tagger.commands.params import Params
+from captcha_tagger.data.dataset import Dataset, load_dataset
+from captcha_tagger.engine.compute import Machine
+from captcha_tagger.engine.resume import ResumeFile, fingerprint
+from captcha_tagger.ingest.ingest import ingest
+from captcha_tagger.metrics.sets import sigmoid
+from captcha_tagger.network.inference import infer_logits
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.split.splitting import group_rows, split_rows
+from captcha_tagger.training.phases import fine_tune, train_head
+from captcha_tagger.training.start import start_tagger
 
 FOLDS = 5
 ORIGINAL_HEAD: dict[str, object] = {  # the original's head, epochs and rates

@@ -5,49 +5,45 @@ python stages/backbone.py data/backbone
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.card import Architecture
-from captcha_tagger.compute import set_up
-from captcha_tagger.params import load_params
-from captcha_tagger.pretrained import (
-    BackboneCard,
-    backbone_weights,
-    imagenet_weights,
-    random_weights,
-    save_backbone,
-    weights_from_file,
-)
-from captcha_tagger.pretraining import pretrain
-from captcha_tagger.resume import ResumeFile, fingerprint
+from captcha_tagger.backbone.params import Backbone
+from captcha_tagger.backbone.pretraining import pretrain
+from captcha_tagger.backbone.weights import imagenet_weights, random_weights, weights_from_file
+from captcha_tagger.base import stage
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.params import Compute
+from captcha_tagger.engine.resume import ResumeFile, fingerprint
+from captcha_tagger.network.backbone_folder import BackboneCard, backbone_weights, save_backbone
+from captcha_tagger.network.card import Architecture
 
 
 def main(out: Path) -> None:
-    params = load_params()
+    params, compute = load_section("backbone", Backbone), load_section("compute", Compute)
     architecture = Architecture(
-        name=params.backbone.architecture,
-        output_stride=params.backbone.output_stride,
-        dropped_stages=params.backbone.dropped_stages,
+        name=params.architecture,
+        output_stride=params.output_stride,
+        dropped_stages=params.dropped_stages,
     )
-    machine = set_up(params.compute)
-    key = fingerprint([params.backbone.model_dump(), str(machine)], [Path(__file__)])
-    resume = ResumeFile("backbone", key, every_seconds=params.compute.save_every_seconds)
+    machine = set_up(compute)
+    key = fingerprint("backbone", [params.model_dump(), str(machine)], [])
+    resume = ResumeFile("backbone", key, every_seconds=compute.save_every_seconds)
     alphabet: list[str] = []
     normalization = None
-    match params.backbone.source:
+    match params.source:
         case "synthetic":
-            model = pretrain(architecture, params.backbone, machine, resume)
+            model = pretrain(architecture, params, machine, resume)
             weights = backbone_weights(model)
             alphabet, normalization = model.card.vocabulary, model.card.normalization
         case "imagenet":
             weights = imagenet_weights(architecture)
         case "random":
-            weights = random_weights(architecture, params.backbone.seed)
+            weights = random_weights(architecture, params.seed)
         case "file":
-            assert params.backbone.file is not None
-            weights = weights_from_file(architecture, Path(params.backbone.file))
+            assert params.file is not None
+            weights = weights_from_file(architecture, Path(params.file))
     card = BackboneCard(
         architecture=architecture,
-        source=params.backbone.source,
+        source=params.source,
         alphabet=alphabet,
         normalization=normalization,
     )

@@ -1,29 +1,29 @@
-"""Score the final model's answers on the validation part.
+"""Ask the final model about the validation part, and score its answers.
 
 python stages/evaluate.py data/ingest data/split data/fine_tune data/evaluate
 """
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.answers import read_logits
-from captcha_tagger.card import load_card
-from captcha_tagger.evaluation import evaluate, write_evaluation
-from captcha_tagger.files import read_json
-from captcha_tagger.manifest import read_manifest
-from captcha_tagger.params import load_params
-from captcha_tagger.recording import record_soon
+from captcha_tagger.base import stage
+from captcha_tagger.base.record import record_soon
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.params import Compute
+from captcha_tagger.evaluate.ask import ask
+from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
+from captcha_tagger.evaluate.params import Evaluate
+from captcha_tagger.network.model_folder import load_model
 
 
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
-    rows = read_manifest(ingest / "manifest.jsonl")
-    validation = read_json(split / "parts.json")["validation"]
-    evaluation = evaluate(
-        read_logits(fine_tune / "answers", validation),
-        [rows[row] for row in validation],
-        load_card(fine_tune / "model"),
-        load_params().evaluate,
-    )
+    params = load_section("evaluate", Evaluate)
+    machine = set_up(load_section("compute", Compute))
+    data = load_dataset(ingest, split)
+    model = load_model(fine_tune / "model", machine.device)
+    answers = ask(model, data.validation_images(machine.device))
+    evaluation = evaluate(answers, data.validation_rows, model.card, params)
     write_evaluation(evaluation, out)
     print(evaluation.headline())
 

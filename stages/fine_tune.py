@@ -1,42 +1,47 @@
-"""Train everything, starting from train_head's model: the unfreezing; then ask the model.
+"""Train everything, starting from train_head's model: the unfreezing.
 
 python stages/fine_tune.py data/ingest data/split data/train_head data/fine_tune
 """
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.checkpoint import load_model
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import load_dataset
-from captcha_tagger.inference import answer
-from captcha_tagger.params import load_params
-from captcha_tagger.phase import augment_samples, continue_history, fine_tune, write_phase
-from captcha_tagger.recording import record_soon
-from captcha_tagger.resume import ResumeFile, fingerprint
+from captcha_tagger.base import stage
+from captcha_tagger.base.record import record_soon
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.params import Compute
+from captcha_tagger.engine.resume import ResumeFile, fingerprint
+from captcha_tagger.network.model_folder import load_model
+from captcha_tagger.training.params import FineTune
+from captcha_tagger.training.phases import (
+    augment_samples,
+    continue_history,
+    fine_tune,
+    write_phase,
+)
 
 
 def main(ingest: Path, split: Path, train_head: Path, out: Path) -> None:
-    params = load_params()
-    machine = set_up(params.compute)
+    params = load_section("fine_tune", FineTune)
+    compute = load_section("compute", Compute)
+    machine = set_up(compute)
     data = load_dataset(ingest, split)
     model = load_model(train_head / "model", machine.device)
     key = fingerprint(
-        [params.fine_tune.model_dump(), str(machine)],
+        "fine_tune",
+        [params.model_dump(), str(machine)],
         [
-            Path(__file__),
             ingest / "manifest.jsonl",
             split / "parts.json",
             train_head / "model" / "weights.safetensors",
             train_head / "model" / "model.json",
         ],
     )
-    resume = ResumeFile("fine_tune", key, every_seconds=params.compute.save_every_seconds)
+    resume = ResumeFile("fine_tune", key, every_seconds=compute.save_every_seconds)
     history = continue_history(train_head)
-    fine_tune(model, data, params.fine_tune, machine, resume, history)
-    augmented = augment_samples(data, params.fine_tune)
-    answers = answer(model, data.validation_images(machine.device))
-    write_phase(out, model, history, augmented, answers)
+    fine_tune(model, data, params, machine, resume, history)
+    write_phase(out, model, history, augment_samples(data, params))
     resume.remove()
 
 

@@ -5,20 +5,21 @@ python stages/ingest.py SOURCE data/ingest
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.data_report import summarize, write_report
-from captcha_tagger.files import atomic_folder
-from captcha_tagger.intake import ingest
-from captcha_tagger.manifest import iterate_manifest
-from captcha_tagger.params import load_params
+from captcha_tagger.base import stage
+from captcha_tagger.base.files import atomic_folder
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.data.manifest import iterate_manifest
+from captcha_tagger.ingest.ingest import ingest
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.summary import summarize, write_summary
 
 
 def main(source: Path, out: Path) -> None:
-    params = load_params().ingest
+    params = load_section("ingest", Ingest)
     with atomic_folder(out) as folder:
         tally = ingest(source, params, folder)
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
-        write_report(folder, summary, rejected=tally.rejected, excused=tally.excused)
+        write_summary(folder, summary, rejected=tally.rejected, excused=tally.excused)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """Draw the embedded data set: data/sample/samples/<text>.png.
 
-PYTHONPATH=src python stages/sample.py data/sample/samples
+python stages/sample.py data/sample/samples
 """
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.params import load_params
-from captcha_tagger.synthetic import write_samples
+from captcha_tagger.base import stage
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.drawing.params import Sample
+from captcha_tagger.drawing.sample import write_samples
 
 
 def main(samples: Path) -> None:
-    params = load_params().sample
+    params = load_section("sample", Sample)
     write_samples(samples, params.images, params.characters, params.length, params.seed)
 
 

@@ -5,33 +5,36 @@ python stages/train_head.py data/ingest data/split data/backbone data/train_head
 
 from pathlib import Path
 
-from captcha_tagger import stage
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import load_dataset
-from captcha_tagger.params import load_params
-from captcha_tagger.phase import train_head, write_phase
-from captcha_tagger.recording import record_soon
-from captcha_tagger.resume import ResumeFile, fingerprint
-from captcha_tagger.transfer import start_tagger
+from captcha_tagger.base import stage
+from captcha_tagger.base.record import record_soon
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.params import Compute
+from captcha_tagger.engine.resume import ResumeFile, fingerprint
+from captcha_tagger.training.params import TrainHead
+from captcha_tagger.training.phases import train_head, write_phase
+from captcha_tagger.training.start import start_tagger
 
 
 def main(ingest: Path, split: Path, backbone: Path, out: Path) -> None:
-    params = load_params()
-    machine = set_up(params.compute)
+    params = load_section("train_head", TrainHead)
+    compute = load_section("compute", Compute)
+    machine = set_up(compute)
     data = load_dataset(ingest, split)
-    model = start_tagger(backbone, data, params.train_head)
+    model = start_tagger(backbone, data, params)
     key = fingerprint(
-        [params.train_head.model_dump(), str(machine)],
+        "train_head",
+        [params.model_dump(), str(machine)],
         [
-            Path(__file__),
             ingest / "manifest.jsonl",
             split / "parts.json",
             backbone / "weights.safetensors",
             backbone / "backbone.json",
         ],
     )
-    resume = ResumeFile("train_head", key, every_seconds=params.compute.save_every_seconds)
-    history = train_head(model, data, params.train_head, machine, resume)
+    resume = ResumeFile("train_head", key, every_seconds=compute.save_every_seconds)
+    history = train_head(model, data, params, machine, resume)
     write_phase(out, model, history)
     resume.remove()
 

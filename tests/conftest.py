@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.kills import shrink, time_stages
-from captcha_tagger.card import Architecture, ModelCard, Normalization
-from captcha_tagger.compute import Machine
-from captcha_tagger.images import LabelledImages
-from captcha_tagger.model import Tagger
-from captcha_tagger.verification import make_clone
+from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.engine.compute import Machine
+from captcha_tagger.network.card import Architecture, ModelCard, Normalization
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.reproduce.verify import make_clone
 from tests.whole import commit_working_tree
 
 VOCABULARY = ["a", "b", "c", "d"]

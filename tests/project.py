@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
-from tests.imports import ROOT
+from tests.repository import ROOT
 
 LETTERS = "abc234"
 SETTLE_SECONDS = 600
@@ -75,7 +75,7 @@ class Project:
             time.sleep(0.5)
 
     def tagger(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "captcha_tagger.cli", *words, check=check)
+        return self.run("-m", "captcha_tagger.commands.cli", *words, check=check)
 
     def set_params(self, **sections: dict[str, Any]) -> None:
         yaml, path = YAML(), self.root / "params.yaml"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from captcha_tagger.data_report import summarize, write_report
-from captcha_tagger.files import write_json, write_table
-from captcha_tagger.labels import encode_texts, make_vocabulary
-from captcha_tagger.manifest import Row, write_manifest
-from captcha_tagger.results import STAGES
+from captcha_tagger.base.files import write_json, write_table
+from captcha_tagger.data.labels import encode_texts, make_vocabulary
+from captcha_tagger.data.manifest import Row, write_manifest
+from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.report.results import STAGES
 
 HEIGHT, WIDTH, GRID = 24, 64, (1, 8)
 HOSTILE_NAMES = {
@@ -89,7 +89,7 @@ def _write_data(
     np.save(ingest / "pixels.npy", pixels)
     rejects = [["<b>bold</b>.txt", "not an image"], ["ab cd.png", "its text holds a blank"]]
     write_table(ingest / "rejects.csv", ["file", "reason"], rejects)
-    write_report(ingest, summarize(rows), rejected=2, excused=0)
+    write_summary(ingest, summarize(rows), rejected=2, excused=0)
     model = data / "fine_tune" / "model"
     model.mkdir(parents=True)
     (model / "weights.safetensors").write_bytes(b"weights")
@@ -127,7 +127,7 @@ def _write_answers(
     np.save(folder / "probs.npy", probs)
     np.save(folder / "losses.npy", np.logaddexp(0, logits) - logits * targets)
     evidence = random.random((*targets.shape, *grid)) ** 4 * probs[:, :, None, None]
-    answers = folder.parent / "fine_tune" / "answers"
+    answers = folder / "answers"
     answers.mkdir()
     np.save(answers / "evidence.npy", evidence.astype(np.float16))
     right = (probs > 0.5) == (targets > 0.5)

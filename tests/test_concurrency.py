@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from captcha_tagger.verification import DVC, environment
+from captcha_tagger.reproduce.verify import DVC, environment
 from tests.conftest import Finished
 from tests.whole import FORCED, copy_repository, run_dvc
 
@@ -29,7 +29,7 @@ def test_while_a_stage_trains_dvc_names_who_holds_the_lock_and_predict_works(
         second = run_dvc(root, "repro")
         image = min((root / "data/sample/samples").iterdir())
         tagged = subprocess.run(
-            [sys.executable, "-m", "captcha_tagger.cli", "predict", image],
+            [sys.executable, "-m", "captcha_tagger.commands.cli", "predict", image],
             cwd=root,
             env=environment() | {"PYTHONPATH": "src"},
             capture_output=True,

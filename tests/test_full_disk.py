@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from captcha_tagger.verification import environment
+from captcha_tagger.reproduce.verify import environment
 from tests.conftest import Finished
 
 pytestmark = pytest.mark.slow

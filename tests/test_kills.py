@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kills import draw_moments, run_with_kills, shrink
-from captcha_tagger.verification import make_clone
+from captcha_tagger.reproduce.verify import make_clone
 from tests.conftest import Finished
 
 KILLS = 8

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from captcha_tagger.verification import environment
-from tests.imports import ROOT
+from captcha_tagger.reproduce.verify import environment
+from tests.repository import ROOT
 from tests.servers import free_port
 
 
@@ -19,7 +19,7 @@ def test_the_ui_listens_on_this_machine_alone(tmp_path: Path) -> None:
     with (
         (tmp_path / "ui.log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "captcha_tagger.cli", "ui", "--port", str(port)],
+            [sys.executable, "-m", "captcha_tagger.commands.cli", "ui", "--port", str(port)],
             cwd=tmp_path,
             env=environment() | {"PYTHONPATH": str(ROOT / "src")},
             stdout=log,

@@ -1,22 +1,49 @@
 """dvc.yaml against the code: DVC does not follow imports, so its deps are checked here."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pytest
 import yaml
 
-from captcha_tagger.params import Params
-from tests.imports import PACKAGE, ROOT, needed_modules
+from captcha_tagger.commands.params import Params
+from tests.conftest import Finished
+from tests.repository import PACKAGE, ROOT
+from tests.whole import copy_repository, run_dvc
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-WITHOUT_TRAINING = ["sample", "ingest", "split", "evaluate", "top_losses"]
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+WITHOUT_TRAINING = ["sample", "ingest", "split", "top_losses"]
+MOST_CODE_DEPS = 7
 
 
-def paths(stage: str, key: str) -> list[str]:
-    return [next(iter(e)) if isinstance(e, dict) else e for e in STAGES[stage].get(key, [])]
+def list_rows() -> list[tuple[str, list[str]]]:
+    """The table of docs/stages.md: a folder, and the stages that a change of it re-runs."""
+    text = (ROOT / "docs" / "stages.md").read_text()
+    rows = re.findall(r"^\| `(\w+)/` \| (.+?) \|", text, re.MULTILINE)
+    return [(folder, re.findall(r"`(\w+)`", cell)) for folder, cell in rows]
+
+
+def list_deps(stage: str) -> list[str]:
+    return STAGES[stage]["deps"]
+
+
+def list_code(stage: str) -> list[str]:
+    return [dep for dep in list_deps(stage) if dep.startswith(("src/", "stages/"))]
+
+
+def list_folders(stage: str) -> set[str]:
+    return {Path(dep).name for dep in list_code(stage) if dep.startswith("src/")}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("captcha_tagger", cache_dir=None)
 
 
 def test_the_stages_are_those_of_the_params_in_their_order() -> None:
@@ -25,35 +52,63 @@ def test_the_stages_are_those_of_the_params_in_their_order() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_one_token_names_stage_script_and_folder(stage: str) -> None:
-    assert f"stages/{stage}.py" in paths(stage, "deps")
-    assert all(out.startswith(f"data/{stage}") for out in paths(stage, "outs"))
+    assert f"stages/{stage}.py" in list_deps(stage)
+    assert all(out.startswith(f"data/{stage}") for out in STAGES[stage]["outs"])
     assert STAGES[stage]["desc"]
     assert stage in STAGES[stage]["params"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_the_modules_that_the_stage_imports(stage: str) -> None:
-    listed = {dep for dep in paths(stage, "deps") if dep.startswith("src/")}
-    needed = needed_modules(ROOT / "stages" / f"{stage}.py")
-    needed |= {str(PACKAGE.relative_to(ROOT) / "templates")} if uses_templates(needed) else set()
-    assert sorted(listed) == sorted(needed)
+def test_deps_are_the_folders_that_the_stage_imports_from(
+    stage: str, graph: grimp.ImportGraph
+) -> None:
+    script = ast.parse((ROOT / "stages" / f"{stage}.py").read_text())
+    imported = {
+        found
+        for node in ast.walk(script)
+        if isinstance(node, ast.ImportFrom)
+        for name in (str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names))
+        if (found := name) in graph.modules
+    }
+    needed = imported.union(*(graph.find_upstream_modules(module) for module in imported))
+    assert list_folders(stage) == {name.split(".")[1] for name in needed if "." in name}
+    assert len(list_code(stage)) <= MOST_CODE_DEPS
 
 
-def uses_templates(modules: set[str]) -> bool:
-    return any('"templates"' in (ROOT / module).read_text() for module in modules)
+def test_the_table_of_what_re_runs_what_has_every_folder() -> None:
+    assert sorted(folder for folder, _ in list_rows()) == FOLDERS
+
+
+@pytest.mark.parametrize(("folder", "stages"), list_rows())
+def test_the_table_says_which_stages_depend_on_a_folder(folder: str, stages: list[str]) -> None:
+    assert stages == [stage for stage in STAGES if folder in list_folders(stage)]
+
+
+@pytest.mark.slow
+def test_a_touched_file_re_runs_the_stages_of_its_folders_row(
+    finished: Finished, tmp_path: Path
+) -> None:
+    root = copy_repository(finished.root, tmp_path / "copy")
+    for folder, stages in list_rows():
+        touched = root / "src" / "captcha_tagger" / folder / "__init__.py"
+        content = touched.read_text()
+        touched.write_text(content + "# touched\n")
+        changed = yaml.safe_load(run_dvc(root, "status", "--json").stdout)
+        assert list(changed) == stages, folder
+        touched.write_text(content)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_path_in_a_command_is_a_dep_or_an_out(stage: str) -> None:
     words = STAGES[stage]["cmd"].replace('"', "").split()
-    known = [*paths(stage, "deps"), *paths(stage, "outs")]
+    known = [*list_deps(stage), *STAGES[stage]["outs"]]
     for word in words:
         if "/" in word:
             assert word in known, word
 
 
 @pytest.mark.parametrize("stage", WITHOUT_TRAINING)
-def test_stages_without_training_import_neither_torch_nor_mlflow(stage: str) -> None:
+def test_stages_without_torch_import_neither_it_nor_mlflow(stage: str) -> None:
     code = (
         f"import runpy, sys; runpy.run_path('stages/{stage}.py');"
         "slow = {'torch', 'mlflow', 'sklearn', 'matplotlib.pyplot'};"

@@ -4,8 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from captcha_tagger.verification import DVC, environment
-from tests.imports import ROOT
+from captcha_tagger.reproduce.verify import DVC, environment
+from tests.repository import ROOT
 
 FORCED = ("repro", "--single-item", "--force", "--no-run-cache")  # runs one stage, cached or not
 

@@ -108,7 +108,7 @@ class UnitPixels(nn.Module):
 
 
 def load_ours(folder: str) -> UnitPixels:
-    from captcha_tagger.checkpoint import load_model
+    from captcha_tagger.network.model_folder import load_model
 
     return UnitPixels(load_model(Path(folder)))
 

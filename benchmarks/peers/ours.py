@@ -11,19 +11,20 @@ from typing import Any
 
 from progress import Progress, read_job
 
-from captcha_tagger import fitting
-from captcha_tagger.card import Architecture
-from captcha_tagger.compute import set_up
-from captcha_tagger.dataset import Dataset, load_dataset
-from captcha_tagger.files import write_json
-from captcha_tagger.inference import answer
-from captcha_tagger.intake import ingest
-from captcha_tagger.manifest import read_manifest
-from captcha_tagger.params import Backbone, Params
-from captcha_tagger.phase import augment_samples, fine_tune, train_head, write_phase
-from captcha_tagger.pretrained import BackboneCard, random_weights, save_backbone
-from captcha_tagger.resume import ResumeFile
-from captcha_tagger.transfer import start_tagger
+from captcha_tagger.backbone.params import Backbone
+from captcha_tagger.base.files import write_json
+from captcha_tagger.commands.params import Params
+from captcha_tagger.data.dataset import Dataset, load_dataset
+from captcha_tagger.data.manifest import read_manifest
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.engine.resume import ResumeFile
+from captcha_tagger.ingest.ingest import ingest
+from captcha_tagger.network.backbone_folder import BackboneCard, random_weights, save_backbone
+from captcha_tagger.network.card import Architecture
+from captcha_tagger.network.inference import infer_logits
+from captcha_tagger.training import objective as fitting
+from captcha_tagger.training.phases import augment_samples, fine_tune, train_head, write_phase
+from captcha_tagger.training.start import start_tagger
 
 TIMED: dict[str, Callable[..., Any]] = {
     "build_optimizer": fitting.build_optimizer,
@@ -94,9 +95,9 @@ def train(job: dict[str, Any], params: Params, out: Path, progress: Progress) ->
     history = head.continued()
     fine_tune(model, data, params.fine_tune, machine, resume, history)
     progress.lap("threshold")
-    answers = answer(model, data.validation_images(machine.device))
+    infer_logits(model, data.validation_images(machine.device))
     progress.lap("answers")
-    write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune), answers)
+    write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune))
     resume.remove()
     progress.lap("save")
 

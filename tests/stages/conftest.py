@@ -9,7 +9,8 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.repository import PARAMS_FILE, ROOT
+
 TINY = {
     "sample": {"images": 40, "characters": "abcdef", "length": 3},
     "backbone": {"source": "random"},
@@ -31,7 +32,7 @@ class Workspace:
     def change(self, changes: dict[str, dict[str, object]]) -> None:
         """Write params.yaml: the shipped one, the tiny changes, then these."""
         yaml = YAML()
-        params = yaml.load(ROOT / "params.yaml")
+        params = yaml.load(PARAMS_FILE)
         for tiny in (TINY, changes):
             for section, values in tiny.items():
                 params[section].update(values)

@@ -2,8 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from captcha_tagger.files import read_json, read_table, write_json
+from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.network.inference import infer_logits
+from captcha_tagger.network.model_folder import load_model
 from tests.stages.conftest import Workspace
 
 
@@ -32,7 +36,7 @@ def test_tables_agree_with_the_arrays(trained: Workspace) -> None:
 
 def test_evidence_says_where_and_never_more_than_the_prob(trained: Workspace) -> None:
     """A noisy-or cannot be less sure than its surest position."""
-    evidence = np.load(trained.data / "fine_tune" / "answers" / "evidence.npy")
+    evidence = np.load(trained.data / "evaluate" / "answers" / "evidence.npy")
     probs = np.load(trained.data / "evaluate" / "probs.npy")
     assert evidence.shape[:2] == probs.shape
     assert (evidence.max((2, 3)) <= probs + 2e-3).all()
@@ -45,23 +49,19 @@ def test_images_are_those_of_the_validation_part(trained: Workspace) -> None:
     assert len(read_table(trained.data / "evaluate" / "labels.csv")) == 6
 
 
-def test_answers_to_another_split_are_one_clear_line(
-    trained: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    split = tmp_path / "split"
-    parts = read_json(trained.data / "split" / "parts.json")
-    write_json(split / "parts.json", {**parts, "validation": parts["validation"][::-1]})
-    out = tmp_path / "evaluate"
-    assert trained.run("evaluate", "ingest", str(split), "fine_tune", str(out)) == 2
-    answers = trained.data / "fine_tune" / "answers"
-    error = f"evaluate: {answers}: not the answers to this split; run dvc repro\n"
-    assert capsys.readouterr().err == error
-    assert not out.exists()
+def test_the_answers_are_those_of_the_saved_model(trained: Workspace) -> None:
+    data = load_dataset(trained.data / "ingest", trained.data / "split")
+    images = data.validation_images(torch.device("cpu"))
+    logits = infer_logits(load_model(trained.data / "fine_tune" / "model"), images)
+    answers = trained.data / "evaluate" / "answers"
+    assert np.array_equal(logits, np.load(answers / "logits.npy"))
+    assert np.array_equal(data.validation, np.load(answers / "rows.npy"))
 
 
-def test_missing_answers_are_one_clear_line(
+def test_a_missing_model_is_one_clear_line(
     trained: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = ("ingest", "split", str(tmp_path / "fine_tune"), str(tmp_path / "evaluate"))
     assert trained.run("evaluate", *paths) == 2
-    assert "rows.npy: no such file; run dvc repro first\n" in capsys.readouterr().err
+    assert "no model here, model.json is missing" in capsys.readouterr().err
+    assert not (tmp_path / "evaluate").exists()

@@ -1,17 +1,16 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.repository import PARAMS_FILE, ROOT
 
 
 @pytest.fixture
 def workspace(tmp_path):
-    params = (ROOT / "params.yaml").read_text()
+    params = PARAMS_FILE.read_text()
     (tmp_path / "params.yaml").write_text(params.replace("images: 1000", "images: 12"))
     return tmp_path
 
@@ -38,7 +37,7 @@ def test_files_are_named_after_their_distinct_texts(workspace):
 
 def test_the_heavy_libraries_stay_unloaded(workspace):
     imports = run_sample(workspace, "-X", "importtime").stderr
-    assert "captcha_tagger.synthetic" in imports
+    assert "captcha_tagger.drawing.sample" in imports
     assert not any(f" {name}\n" in imports for name in ("torch", "mlflow", "matplotlib", "scipy"))
 
 

@@ -1,15 +1,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from captcha_tagger.files import read_table, write_json
-from captcha_tagger.labels import make_vocabulary
-from captcha_tagger.manifest import Row, write_manifest
-
-ROOT = Path(__file__).resolve().parents[2]
+from captcha_tagger.base.files import read_table, write_json
+from captcha_tagger.data.labels import make_vocabulary
+from captcha_tagger.data.manifest import Row, write_manifest
+from tests.repository import PARAMS_FILE, ROOT
 
 
 @pytest.fixture
@@ -19,7 +17,7 @@ def workspace(tmp_path):
     (tmp_path / "ingest").mkdir()
     write_manifest(tmp_path / "ingest" / "manifest.jsonl", rows)
     write_json(tmp_path / "ingest" / "vocabulary.json", make_vocabulary(texts))
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(PARAMS_FILE.read_text())
     return tmp_path
 
 
@@ -58,6 +56,6 @@ def test_more_folds_than_images_are_one_clear_line(workspace):
 
 def test_the_heavy_libraries_stay_unloaded(workspace):
     imports = run_split(workspace, "-X", "importtime").stderr
-    assert "captcha_tagger.splitting" in imports
+    assert "captcha_tagger.split.splitting" in imports
     heavy = ("torch", "mlflow", "matplotlib", "scipy", "sklearn", "PIL")
     assert not any(f" {name}\n" in imports for name in heavy)

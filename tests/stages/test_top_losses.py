@@ -1,15 +1,15 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from captcha_tagger.files import read_table
+from captcha_tagger.base.files import read_table
+from tests.repository import PARAMS_FILE, ROOT
 from tests.runs import run_folders, write_run
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = [
     "curves.png",
+    "data.png",
     "doubtful_names.csv",
     "labels.png",
     "report.html",
@@ -21,7 +21,7 @@ OUTPUTS = [
 @pytest.fixture
 def workspace(tmp_path):
     write_run(tmp_path)
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(PARAMS_FILE.read_text())
     return tmp_path
 
 

@@ -1,7 +1,7 @@
 import torch
 from safetensors.torch import load_file
 
-from captcha_tagger.files import read_json, read_table
+from captcha_tagger.base.files import read_json, read_table
 from tests.stages.conftest import Workspace
 
 

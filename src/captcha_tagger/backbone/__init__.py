@@ -1,0 +1,1 @@
+"""Drawn captchas, or weights from elsewhere, in; a pretrained feature extractor out."""

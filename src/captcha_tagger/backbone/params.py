@@ -1,0 +1,26 @@
+"""The section `backbone` of params.yaml."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from captcha_tagger.base.settings import Count, Decay, Rate, Section, Seed
+
+
+class Backbone(Section):
+    source: Literal["synthetic", "imagenet", "random", "file"]
+    architecture: str
+    output_stride: Literal[4, 8, 16, 32]
+    dropped_stages: Annotated[int, Field(ge=0, le=2)]
+    file: str | None
+    images: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Rate
+    weight_decay: Decay
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _file_goes_with_its_source(self) -> Self:
+        if (self.source == "file") != (self.file is not None):
+            raise ValueError("file is set exactly when source is 'file'")
+        return self

@@ -1,0 +1,100 @@
+"""Where a backbone's weights come from when they are not pretrained here.
+
+An architecture -> a state dict: random, torchvision's from ImageNet, or those of a user's file.
+"""
+
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.network.backbone_folder import Weights
+from captcha_tagger.network.backbones import build_backbone, build_classifier, strip
+from captcha_tagger.network.card import Architecture
+
+
+def random_weights(architecture: Architecture, seed: int) -> Weights:
+    """Fresh weights for colour images; torchvision's own initialisation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_backbone(architecture, channels=3).state_dict()
+
+
+def imagenet_weights(architecture: Architecture) -> Weights:
+    """torchvision's own weights, hash-checked and cached by torch.hub.
+
+    InputError says what to do instead where they cannot be downloaded.
+    """
+    from torchvision import models  # slow, see backbones
+
+    classifier = build_classifier(architecture.name)
+    choices = models.get_model_weights(architecture.name)
+    try:
+        state = choices.DEFAULT.get_state_dict(check_hash=True, progress=True)
+    except (URLError, TimeoutError, RuntimeError) as error:  # the last is a wrong hash
+        raise InputError(
+            f"backbone.source: cannot download torchvision's weights for {architecture.name} "
+            f"({error}); set it to synthetic, random or file"
+        ) from None
+    classifier.load_state_dict(state)
+    return strip(classifier, architecture).state_dict()
+
+
+def weights_from_file(architecture: Architecture, path: Path) -> Weights:
+    """Weights of a .safetensors or .pth state dict: a model of ours or a torchvision classifier.
+
+    Only tensors are read, never pickled code.
+    """
+    state = _read_state(path)
+    ours = {
+        name.removeprefix("backbone."): tensor
+        for name, tensor in state.items()
+        if not name.startswith("head.") and name not in ("mean", "std")
+    }
+    if _shapes(ours) == _shapes(build_backbone(architecture, channels=3).state_dict()):
+        return ours
+    if architecture.name != "compact":
+        classifier = build_classifier(architecture.name)
+        body = {name: t for name, t in classifier.state_dict().items() if not _is_head(name)}
+        theirs = {name: t for name, t in state.items() if not _is_head(name)}
+        if _shapes(theirs) == _shapes(body):
+            classifier.load_state_dict(theirs, strict=False)
+            return strip(classifier, architecture).state_dict()
+    raise InputError(
+        f"backbone.file: {path} does not hold weights of {architecture.name}; "
+        "choose the backbone.architecture that they were made for"
+    )
+
+
+def _is_head(name: str) -> bool:
+    return name.startswith(("fc.", "classifier."))
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor; the first layer's without its channels, which are adapted later."""
+    return {
+        name: tuple(tensor.shape[:1] + tensor.shape[2:])
+        if tensor.ndim == 4
+        else tuple(tensor.shape)
+        for name, tensor in weights.items()
+    }
+
+
+def _read_state(path: Path) -> Weights:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"backbone.file: no such file: {path}") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"backbone.file: {path} is no state dict of tensors: {reason}") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"backbone.file: {path} is no state dict of tensors")
+    return state

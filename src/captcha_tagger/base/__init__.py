@@ -1,0 +1,1 @@
+"""What every stage needs: paths, params and files in; whole outputs and one-line errors out."""

@@ -1,0 +1,34 @@
+"""What every stage script shares: paths in, one clear line when something is wrong."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from captcha_tagger.base.errors import InputError, NonFiniteLossError
+
+
+def run(main: Callable[..., None], then: Callable[[str], None] | None = None) -> NoReturn:
+    """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine.
+
+    `then` is called with the stage's name when all went well.
+
+    A full disk, a read-only folder (OSError) or a diverged training is one line too; a bug keeps
+    its traceback.
+    """
+    name = Path(sys.argv[0]).stem
+    try:
+        main(*map(Path, sys.argv[1:]))
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except NonFiniteLossError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    if then is not None:
+        then(name)
+    sys.exit(0)

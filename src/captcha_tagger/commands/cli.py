@@ -1,0 +1,146 @@
+"""The command line: captcha-tagger check | lr-find | predict | ui | record | register | compare.
+
+Each command imports what it needs when it runs, so that --help answers at once.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from captcha_tagger.base.errors import InputError
+
+MODEL = "data/fine_tune/model"
+SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run one command and exit: 0, 1 when part of it failed, 2 for bad input."""
+    arguments = _parser().parse_args(words)
+    try:
+        sys.exit(arguments.run(arguments))
+    except InputError as error:
+        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="captcha-tagger", description="Tag captcha images.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="validate params.yaml")
+    check.set_defaults(run=_check)
+
+    lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
+    lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
+    lr_find.set_defaults(run=_lr_find)
+
+    predict = commands.add_parser("predict", help="say which labels images contain")
+    predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
+    predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
+    predict.add_argument("--json", action="store_true", help="print JSON for programs")
+    predict.set_defaults(run=_predict)
+
+    ui = commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=5000)
+    ui.set_defaults(run=_ui)
+
+    record = commands.add_parser("record", help="complete the MLflow store from what is on disk")
+    record.set_defaults(run=_record)
+
+    register = commands.add_parser("register", help="register a run's model; the best is champion")
+    register.add_argument("name", nargs="?", default="workspace", help="run, revision or workspace")
+    register.set_defaults(run=_register)
+
+    compare = commands.add_parser("compare", help="say how two runs differ, and if by chance")
+    compare.add_argument("a", help="run id, name or key; Git revision; DVC experiment; workspace")
+    compare.add_argument("b")
+    compare.set_defaults(run=_compare)
+    return parser
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.params import load_params
+
+    source = Path(load_params().ingest.source)
+    if not source.exists() and source != SAMPLES:
+        raise InputError(f"ingest.source: no such folder or zip: {source}")
+    return 0
+
+
+def _lr_find(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.lr_find import draw_range_test, find_rate
+    from captcha_tagger.commands.params import load_params
+    from captcha_tagger.data.dataset import load_dataset
+    from captcha_tagger.engine.compute import set_up
+    from captcha_tagger.training.start import start_tagger
+
+    data = Path("data")
+    if not (data / "backbone").exists() or not (data / "split").exists():
+        raise InputError("data/split or data/backbone is missing; run dvc repro split backbone")
+    params = load_params()
+    machine = set_up(params.compute)
+    images = load_dataset(data / "ingest", data / "split")
+    model = start_tagger(data / "backbone", images, params.train_head)
+    test = find_rate(model, images, params.train_head, machine)
+    draw_range_test(arguments.plot, test)
+    print(f"train_head.learning_rate: try {test.suggestion:.2g}; see {arguments.plot}")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.predict import tag
+
+    return tag(arguments.paths, arguments.model, as_json=arguments.json)
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.base.places import root_folder
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root_folder() / 'mlflow.db'}"
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.execv(sys.executable, [sys.executable, *command, "--port", str(arguments.port)])
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.tracking import outbox
+
+    if outbox.put(Path.cwd()) is None and not outbox.waiting():
+        raise InputError("nothing here has been trained by DVC; run dvc repro")
+    from captcha_tagger.tracking import store as tracking
+
+    try:
+        recorded = tracking.record_all(tracking.connect())
+    except tracking.ERRORS as error:
+        reason = str(error).split("\n")[0]
+        print(f"captcha-tagger record: the store does not answer: {reason}", file=sys.stderr)
+        return 1
+    for run_id in recorded:
+        print(f"recorded run {run_id}")
+    return 0
+
+
+def _register(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.tracking.registry import register
+
+    print(register(arguments.name))
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.compare.comparison import format_comparison
+    from captcha_tagger.tracking.registry import load_side
+
+    print(format_comparison(load_side(arguments.a), load_side(arguments.b)))
+    return 0
+
+
+if __name__ == "__main__":
+    main()

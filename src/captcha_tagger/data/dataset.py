@@ -1,0 +1,59 @@
+"""The ingested data as training sees it: pixels, targets and the two parts.
+
+data/ingest/ and data/split/ -> Dataset.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from captcha_tagger.base.files import read_json
+from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.pixels import open_pixels
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pixels (images, channels, height, width) uint8 on disk, targets (images, labels)."""
+
+    pixels: NDArray[np.uint8]
+    rows: list[Row]
+    vocabulary: list[str]
+    targets: NDArray[np.float32]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    def train_images(self, device: torch.device) -> LabelledImages:
+        return LabelledImages(self.pixels, self.targets, self.train, device)
+
+    def validation_images(self, device: torch.device) -> LabelledImages:
+        return LabelledImages(self.pixels, self.targets, self.validation, device)
+
+    @property
+    def validation_rows(self) -> list[Row]:
+        return [self.rows[row] for row in self.validation]
+
+    def base_rates(self) -> NDArray[np.float32]:
+        """The share of training images that hold each label (labels,), never quite 0 or 1."""
+        counts = self.targets[self.train].sum(0)
+        rates: NDArray[np.float32] = ((counts + 1) / (len(self.train) + 2)).astype(np.float32)
+        return rates
+
+
+def load_dataset(ingest: Path, split: Path) -> Dataset:
+    rows = read_manifest(ingest / "manifest.jsonl")
+    vocabulary = read_json(ingest / "vocabulary.json")
+    parts = read_json(split / "parts.json")
+    return Dataset(
+        open_pixels(ingest / "pixels.npy"),
+        rows,
+        vocabulary,
+        encode_texts([row.text for row in rows], vocabulary),
+        np.array(parts["train"], np.int64),
+        np.array(parts["validation"], np.int64),
+    )

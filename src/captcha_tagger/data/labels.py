@@ -1,0 +1,63 @@
+"""File name -> text -> label set -> targets.
+
+A text is what stands in the image, in reading order; its labels are its distinct characters.
+"""
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from captcha_tagger.base.errors import InputError
+
+Case = Literal["keep", "lower", "upper"]
+
+
+def read_text(name: str, *, pattern: str, case: Case) -> str:
+    """Return the text that a file's name holds, in Unicode NFC; InputError says why there is none.
+
+    `pattern` must match the whole stem and name the text in its group `text`.
+    """
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    match = re.fullmatch(pattern, stem)
+    if match is None:
+        raise InputError("its name does not match ingest.name_pattern")
+    # Folding can decompose (İ becomes i and a dot above), so normal form comes last.
+    text = unicodedata.normalize("NFC", _fold(match["text"] or "", case))
+    if not text:
+        raise InputError("its name holds an empty text")
+    if not text.isprintable() or any(character.isspace() for character in text):
+        raise InputError("its text holds a blank or an invisible character")
+    return text
+
+
+def label_set(text: str) -> frozenset[str]:
+    """Return the distinct characters of a text."""
+    return frozenset(text)
+
+
+def make_vocabulary(texts: Iterable[str]) -> list[str]:
+    """Return the sorted labels of all texts."""
+    return sorted(set().union(*map(label_set, texts)))
+
+
+def encode_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return multi-hot targets (texts, labels); a character outside the vocabulary raises."""
+    column = {label: index for index, label in enumerate(vocabulary)}
+    targets = np.zeros((len(texts), len(vocabulary)), np.float32)
+    for row, text in enumerate(texts):
+        for label in label_set(text):
+            if label not in column:
+                raise InputError(f"{text!r}: its character {label!r} is not in the vocabulary")
+            targets[row, column[label]] = 1
+    return targets
+
+
+def _fold(text: str, case: Case) -> str:
+    if case == "keep":
+        return text
+    return text.lower() if case == "lower" else text.upper()

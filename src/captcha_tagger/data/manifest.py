@@ -1,0 +1,56 @@
+"""The rows of labelled images: manifest.jsonl, row i describes pixels[i]."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from captcha_tagger.base.errors import InputError
+
+
+class Row(NamedTuple):
+    """One image: its path in the source, its text, its pixels' digest, the original's size."""
+
+    file: str
+    text: str
+    pixels: str
+    width: int
+    height: int
+
+
+def format_row(row: Row) -> str:
+    """Return the row as one line of JSON, line break included."""
+    return json.dumps(row._asdict(), ensure_ascii=False) + "\n"
+
+
+def write_manifest(path: Path, rows: Iterable[Row]) -> None:
+    """Write one JSON object a row, in the order given."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(map(format_row, rows))
+
+
+def iterate_manifest(path: Path) -> Iterator[Row]:
+    """Yield the validated rows one by one; InputError names the first line that is wrong."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = Row(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{path}:{number}: not a manifest row: {error}") from None
+            _validate(row, f"{path}:{number}")
+            yield row
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Return all rows; see `iterate_manifest`."""
+    return list(iterate_manifest(path))
+
+
+def _validate(row: Row, where: str) -> None:
+    kinds: dict[str, type[Any]] = {
+        "file": str, "text": str, "pixels": str, "width": int, "height": int,
+    }  # fmt: skip
+    for key, kind in kinds.items():
+        value = getattr(row, key)
+        if type(value) is not kind or not value:
+            raise InputError(f"{where}: {key} is {value!r}; run ingest again")

@@ -1,0 +1,1 @@
+"""A seed in, drawn captchas out: the sample set, and batches for pretraining."""

@@ -1,0 +1,1 @@
+"""An objective and an optimizer in, a trained module and its history out."""

@@ -1,0 +1,68 @@
+"""Where and how torch computes: device, threads, precision, determinism.
+
+The section `compute` of params.yaml -> a Machine that the training and inference code asks.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import count_cores
+from captcha_tagger.engine.params import Compute
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The resolved choice; `precision` is that of training, evaluation is always float32."""
+
+    device: torch.device
+    threads: int
+    precision: torch.dtype
+    deterministic: bool
+
+    def autocast(self) -> AbstractContextManager[object]:
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.precision)
+
+    def describe(self) -> dict[str, str]:
+        """What computed, in words."""
+        on_gpu = self.device.type == "cuda"
+        return {
+            "device": torch.cuda.get_device_name(self.device) if on_gpu else "cpu",
+            "threads": str(self.threads),
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+
+
+def set_up(compute: Compute) -> Machine:
+    """Resolve every `auto` and set torch's process-wide switches accordingly."""
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("compute.device: no CUDA device here; set it to auto or cpu")
+    use_cuda = compute.device == "cuda" or (compute.device == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda" if use_cuda else "cpu")
+    threads = count_cores() if compute.threads == "auto" else compute.threads
+    torch.set_num_threads(threads)
+    if compute.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32 on every device
+    # As use_deterministic_algorithms, which would import torch's compiler first (1.5 s).
+    torch.set_deterministic_debug_mode("error" if compute.deterministic else "default")
+    # Nothing here reads memory before writing it; filling it cost a sixth of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return Machine(device, threads, _precision(compute.precision, device), compute.deterministic)
+
+
+def _precision(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted == "auto":
+        wanted = "bfloat16" if _multiplies_bfloat16_fast(device) else "float32"
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def _multiplies_bfloat16_fast(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))

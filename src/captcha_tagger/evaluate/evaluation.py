@@ -1,0 +1,121 @@
+"""Everything that is counted from the final model's answers on the validation part.
+
+Answers, the images' rows and the model's card -> data/evaluate/.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captcha_tagger.base.files import atomic_folder, write_array, write_json, write_table
+from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.manifest import Row
+from captcha_tagger.evaluate.answers import Answers, write_answers
+from captcha_tagger.evaluate.intervals import intervals
+from captcha_tagger.evaluate.params import Evaluate
+from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
+from captcha_tagger.network.card import ModelCard
+
+CURVE_POINTS = 200
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of the validation part; probs, losses (images, labels) in its order."""
+
+    metrics: dict[str, Any]
+    labels: list[dict[str, Any]]
+    answers: Answers
+    rows: list[Row]
+    vocabulary: list[str]
+    targets: NDArray[np.float32]
+    probs: NDArray[np.float32]
+    losses: NDArray[np.float32]
+
+    def headline(self) -> str:
+        shown = ("label_accuracy", "exact_set", "micro_f1", "macro_f1")
+        return ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
+
+
+def evaluate(answers: Answers, rows: list[Row], card: ModelCard, params: Evaluate) -> Evaluation:
+    """Score the model's answers about these rows at its threshold, or the params'."""
+    threshold = card.threshold if params.threshold == "model" else params.threshold
+    targets = encode_texts([row.text for row in rows], card.vocabulary)
+    probs = sigmoid(answers.logits)
+    losses = binary_cross_entropy(answers.logits, targets)
+    bounds = intervals(probs, targets, threshold, resamples=params.resamples, seed=params.seed)
+    return Evaluation(
+        metrics={
+            **score(probs, targets, threshold),
+            "intervals": bounds,
+            "loss": float(losses.mean()),
+            "images": len(targets),
+            "threshold": threshold,
+        },
+        labels=score_labels(probs, targets, threshold, card.vocabulary),
+        answers=answers,
+        rows=rows,
+        vocabulary=card.vocabulary,
+        targets=targets,
+        probs=probs,
+        losses=losses,
+    )
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    with atomic_folder(folder) as beside:
+        write_json(beside / "metrics.json", evaluation.metrics)
+        write_answers(evaluation.answers, beside / "answers")
+        columns = list(evaluation.labels[0])
+        write_table(
+            beside / "labels.csv", columns, (list(row.values()) for row in evaluation.labels)
+        )
+        _write_predictions(evaluation, beside / "predictions.csv")
+        write_array(beside / "probs.npy", evaluation.probs)
+        write_array(beside / "losses.npy", evaluation.losses)
+        _write_precision_recall(evaluation, beside / "precision_recall.csv")
+        _write_calibration(evaluation, beside / "calibration.csv")
+
+
+def _write_predictions(evaluation: Evaluation, path: Path) -> None:
+    """One line per image, the file's own order; label sets as strings, sorted."""
+    threshold = evaluation.metrics["threshold"]
+    columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
+    lines = []
+    for row, probs, targets, losses in zip(
+        evaluation.rows, evaluation.probs, evaluation.targets, evaluation.losses, strict=True
+    ):
+        predicted, actual = probs > threshold, targets > 0.5
+        sets = [
+            "".join(np.array(evaluation.vocabulary)[chosen])
+            for chosen in (actual, predicted, actual & ~predicted, predicted & ~actual)
+        ]
+        lines.append([row.file, row.text, *sets, float(losses.mean())])
+    write_table(path, columns, lines)
+
+
+def _write_precision_recall(evaluation: Evaluation, path: Path) -> None:
+    """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
+    from sklearn.metrics import precision_recall_curve
+
+    actual = evaluation.targets.ravel() > 0.5
+    precision, recall, thresholds = precision_recall_curve(actual, evaluation.probs.ravel())
+    picks = np.unique(np.linspace(0, len(thresholds) - 1, CURVE_POINTS).astype(int))
+    lines = ([float(recall[i]), float(precision[i]), float(thresholds[i])] for i in picks)
+    write_table(path, ["recall", "precision", "threshold"], lines)
+
+
+def _write_calibration(evaluation: Evaluation, path: Path) -> None:
+    """Decisions binned by prob: how often the label was really there."""
+    probs, actual = evaluation.probs.ravel(), evaluation.targets.ravel() > 0.5
+    bins = np.minimum((probs * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    lines = [
+        [float(probs[chosen].mean()), float(actual[chosen].mean()), int(chosen.sum())]
+        for chosen in (bins == b for b in range(CALIBRATION_BINS))
+        if chosen.any()
+    ]
+    write_table(path, ["mean_prob", "share_present", "decisions"], lines)

@@ -1,0 +1,193 @@
+"""A zip of images -> its files' bytes, sorted; nothing is ever extracted to disk.
+
+Reads the format itself, of which images need little: stored and deflated entries, zip64. Python's
+zipfile takes 650 bytes of memory an entry, before any limit can be checked; this takes 120.
+Format: PKWARE, APPNOTE.TXT 6.3.10, whose section numbers are named below.
+"""
+
+import stat
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.ingest.limits import Found, Limits, check_count, check_size, refuse_name
+
+END = struct.Struct("<4s4H2LH")  # 4.3.16
+END_LOCATOR_64 = struct.Struct("<4sLQL")  # 4.3.15
+END_64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
+ENTRY = struct.Struct("<4s6H3L5H2L")  # 4.3.12
+LOCAL = struct.Struct("<4s5H3L2H")  # 4.3.7
+MAX_COMMENT_BYTES = 65_535
+IN_EXTRA_32 = 0xFFFFFFFF  # the value stands in the zip64 extra field, 4.5.3
+ENCRYPTED, UTF8 = 0x1, 0x800  # general purpose flags, 4.4.4
+STORED, DEFLATED = 0, 8  # 4.4.5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the directory says of one file; `header` is where its own header starts."""
+
+    name: str
+    flags: int
+    method: int
+    checksum: int
+    packed_bytes: int
+    bytes: int
+    mode: int
+    header: int
+
+
+class Archive:
+    """The sorted entries of a zip file that is open for reading."""
+
+    def __init__(self, file: BinaryIO, max_files: int, path: Path) -> None:
+        self._file = file
+        start, num_bytes, self._shift = _find_directory(file)
+        self._names: list[str] = []
+        self._places = array("Q")
+        place, end = start, start + num_bytes
+        while place < end:
+            entry, size = _read_entry(file, place)
+            if not entry.name.endswith("/"):  # else a folder
+                self._names.append(entry.name)
+                self._places.append(place)
+                check_count(len(self._names), path, max_files)
+            place += size
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def read(self, limits: Limits) -> Iterator[Found]:
+        """Yield each file, or why it is refused, in the order of the names."""
+        previous = None
+        for index in sorted(range(len(self)), key=self._names.__getitem__):
+            name = self._names[index]
+            yield refuse_name(name) or self._read_file(index, name == previous, limits)
+            previous = name
+
+    def _read_file(self, index: int, repeated: bool, limits: Limits) -> Found:
+        entry, _ = _read_entry(self._file, self._places[index])
+        try:
+            if repeated:
+                raise InputError("a second entry of the same name in the archive")
+            _check_entry(entry, limits)
+            return Found(entry.name, data=_unpack(self._file, entry, self._shift))
+        except InputError as error:
+            return Found(entry.name, refusal=str(error))
+
+
+def open_archive(file: BinaryIO, path: Path, max_files: int) -> Archive:
+    """Read the directory of a zip file; InputError when it is none, or holds too many files."""
+    try:
+        return Archive(file, max_files, path)
+    except _DamagedError as error:
+        raise InputError(
+            f"{path}: neither a folder nor a zip that can be read ({error}); set ingest.source"
+        ) from None
+
+
+class _DamagedError(Exception):
+    """The archive's own structure is broken."""
+
+
+def _find_directory(file: BinaryIO) -> tuple[int, int, int]:
+    """Return where the directory starts, its bytes, and by how much all offsets are shifted.
+
+    They are where something else precedes the archive, as in one that unpacks itself.
+    """
+    file_bytes = file.seek(0, 2)
+    tail_start = max(0, file_bytes - MAX_COMMENT_BYTES - END.size)
+    file.seek(tail_start)
+    tail = file.read()
+    found = tail.rfind(b"PK\5\6")
+    if found < 0 or len(tail) - found < END.size:
+        raise _DamagedError("it has no directory at its end; is it cut short?")
+    *_, num_bytes, offset, _ = END.unpack_from(tail, found)
+    end = tail_start + found
+    locator_start = end - END_LOCATOR_64.size
+    if locator_start >= 0:
+        signature, _, end_64, _ = _unpack_at(file, locator_start, END_LOCATOR_64)
+        if signature == b"PK\6\7":
+            end = end_64
+            *_, num_bytes, offset = _unpack_at(file, end, END_64)
+    start = end - num_bytes
+    if start < 0 or offset > start:
+        raise _DamagedError("its directory lies outside of it")
+    return start, num_bytes, start - offset
+
+
+def _read_entry(file: BinaryIO, place: int) -> tuple[Entry, int]:
+    """Return the directory's entry at a place, and how many bytes it takes there."""
+    fields = _unpack_at(file, place, ENTRY)
+    signature, _, _, flags, method, _, _, checksum, packed_bytes, num_bytes = fields[:10]
+    name_bytes, extra_bytes, comment_bytes, _, _, attributes, header = fields[10:]
+    if signature != b"PK\1\2":
+        raise _DamagedError("its directory is damaged")
+    raw_name, extra = file.read(name_bytes), file.read(extra_bytes)
+    name = raw_name.decode("utf-8", "surrogateescape") if flags & UTF8 else raw_name.decode("cp437")
+    num_bytes, packed_bytes, header = _widen(extra, num_bytes, packed_bytes, header)
+    entry = Entry(name, flags, method, checksum, packed_bytes, num_bytes, attributes >> 16, header)
+    return entry, ENTRY.size + name_bytes + extra_bytes + comment_bytes
+
+
+def _widen(extra: bytes, *values: int) -> Iterator[int]:
+    """Replace the values that say so by those of the zip64 extra field, in its order."""
+    wide: Iterator[int] = iter(())
+    place = 0
+    while place + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, place)
+        if kind == 1:
+            content = extra[place + 4 : place + 4 + size // 8 * 8]
+            wide = iter(value for (value,) in struct.iter_unpack("<Q", content))
+        place += 4 + size
+    return (next(wide, value) if value == IN_EXTRA_32 else value for value in values)
+
+
+def _check_entry(entry: Entry, limits: Limits) -> None:
+    path = PurePosixPath(entry.name)
+    if path.is_absolute() or "\\" in entry.name or ":" in path.parts[0]:
+        raise InputError("absolute path, or one of Windows, in the archive")
+    if ".." in path.parts:
+        raise InputError("its path leaves the archive")
+    if stat.S_ISLNK(entry.mode):
+        raise InputError("symbolic link in the archive")
+    if entry.flags & ENCRYPTED:
+        raise InputError("encrypted")
+    if entry.method not in (STORED, DEFLATED):
+        raise InputError("packed by another method than deflate")
+    check_size(max(entry.bytes, entry.packed_bytes), limits.max_file_bytes)
+    if entry.bytes > limits.max_compression_ratio * max(1, entry.packed_bytes):
+        raise InputError("packed tighter than ingest.max_compression_ratio allows")
+
+
+def _unpack(file: BinaryIO, entry: Entry, shift: int) -> bytes:
+    """Return the entry's content; no more than the directory claims is ever unpacked."""
+    place = entry.header + shift
+    try:
+        signature, *_, name_bytes, extra_bytes = _unpack_at(file, place, LOCAL)
+        if signature != b"PK\3\4":
+            raise _DamagedError("no file where the directory says")
+        file.seek(place + LOCAL.size + name_bytes + extra_bytes)
+        data = file.read(entry.packed_bytes)
+        if entry.method == DEFLATED:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.bytes + 1)
+        if len(data) != entry.bytes:
+            raise _DamagedError(f"{len(data)} bytes instead of {entry.bytes}")
+        if zlib.crc32(data) != entry.checksum:
+            raise _DamagedError("wrong checksum")
+    except (_DamagedError, zlib.error) as error:
+        raise InputError(f"damaged in the archive: {error}") from None
+    return data
+
+
+def _unpack_at(file: BinaryIO, place: int, form: struct.Struct) -> tuple[Any, ...]:
+    try:
+        file.seek(place)
+        return form.unpack(file.read(form.size))
+    except (OSError, OverflowError, ValueError, struct.error):  # a place outside the file
+        raise _DamagedError("it is cut short") from None

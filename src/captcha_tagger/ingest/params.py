@@ -1,0 +1,37 @@
+"""The section `ingest` of params.yaml."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from captcha_tagger.base.settings import Count, Section, Share
+
+
+class Ingest(Section):
+    source: Annotated[str, Field(min_length=1)]
+    name_pattern: str
+    case: Literal["keep", "lower", "upper"]
+    height: Annotated[int, Field(ge=16, le=2048)]
+    width: Annotated[int, Field(ge=16, le=4096)]
+    color: Literal["grey", "rgb"]
+    max_rejected: Share
+    max_files: Count
+    max_file_bytes: Count
+    max_total_bytes: Count
+    max_compression_ratio: Annotated[float, Field(ge=1)]
+    max_image_pixels: Count
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.color == "grey" else 3
+
+    @model_validator(mode="after")
+    def _pattern_names_the_text(self) -> Self:
+        try:
+            groups = re.compile(self.name_pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"name_pattern is no regular expression: {error}") from error
+        if "text" not in groups:
+            raise ValueError("name_pattern needs a group (?P<text>...)")
+        return self

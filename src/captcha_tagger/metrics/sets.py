@@ -1,0 +1,105 @@
+"""Pure multi-label metrics over probs and targets, both (images, labels).
+
+scikit-learn is imported where it is used: training scores its epochs without, and so starts 2.5 s
+of CPU earlier.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+def label_accuracy(predicted: Bools, actual: Bools) -> float:
+    """The share of right decisions; all-negative already gets most of them on captchas."""
+    return float((predicted == actual).mean())
+
+
+def exact_set(predicted: Bools, actual: Bools) -> float:
+    """The share of images whose whole label set is right."""
+    return float((predicted == actual).all(1).mean())
+
+
+def micro_f1(predicted: Bools, actual: Bools) -> float:
+    """F1 over all decisions pooled; 1 when there is nothing to find and nothing was claimed."""
+    return float(_f1(*_counts(predicted.reshape(-1, 1), actual.reshape(-1, 1)))[0])
+
+
+def macro_f1(predicted: Bools, actual: Bools) -> float:
+    """The mean over labels of each label's F1."""
+    return float(_f1(*_counts(predicted, actual)).mean())
+
+
+HEADLINES: dict[str, Callable[[Bools, Bools], float]] = {
+    "label_accuracy": label_accuracy,
+    "exact_set": exact_set,
+    "micro_f1": micro_f1,
+    "macro_f1": macro_f1,
+}
+
+
+def score(probs: Floats, targets: Floats, threshold: float) -> dict[str, float]:
+    """The headline metrics at a threshold, and the threshold-free average precision.
+
+    Average precision pools all decisions (scikit-learn's `average="micro"`).
+    """
+    from sklearn.metrics import average_precision_score
+
+    predicted, actual = probs > threshold, targets > 0.5
+    return {
+        **{name: metric(predicted, actual) for name, metric in HEADLINES.items()},
+        "average_precision": float(average_precision_score(actual, probs, average="micro")),
+        "all_negative_label_accuracy": label_accuracy(np.zeros_like(actual), actual),
+    }
+
+
+def score_labels(
+    probs: Floats, targets: Floats, threshold: float, vocabulary: list[str]
+) -> list[dict[str, Any]]:
+    """Precision, recall, F1, support and average precision of each label."""
+    from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+    predicted, actual = probs > threshold, targets > 0.5
+    precision, recall, f1, support = precision_recall_fscore_support(
+        actual, predicted, average=None, zero_division=np.nan
+    )
+    return [
+        {
+            "label": label,
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+            "support": int(support[i]),
+            "average_precision": float(average_precision_score(actual[:, i], probs[:, i]))
+            if support[i]
+            else float("nan"),
+            "threshold": threshold,
+        }
+        for i, label in enumerate(vocabulary)
+    ]
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Probs (images, labels) of logits of any size, without overflow."""
+    probs: Floats = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
+    return probs
+
+
+def binary_cross_entropy(logits: Floats, targets: Floats) -> Floats:
+    """The loss of every decision (images, labels), computed stably from logits."""
+    losses: Floats = (np.logaddexp(0, logits) - logits * targets).astype(np.float32)
+    return losses
+
+
+def _counts(predicted: Bools, actual: Bools) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hits and claims (predicted + actual) of each column."""
+    hits = (predicted & actual).sum(0)
+    return hits, predicted.sum(0) + actual.sum(0)
+
+
+def _f1(hits: NDArray[np.int64], claims: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.where(claims > 0, 2 * hits / np.maximum(claims, 1), 1.0)

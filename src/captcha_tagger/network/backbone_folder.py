@@ -1,0 +1,65 @@
+"""Pretrained backbones as tracked files: weights.safetensors and backbone.json.
+
+The folder data/backbone/ is written by the `backbone` stage and read where training starts.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import atomic_folder, read_json, write_json
+from captcha_tagger.network.backbones import first_convolution
+from captcha_tagger.network.card import Architecture, Frozen, Normalization
+from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.tagger import Tagger
+
+CARD = "backbone.json"
+Weights = dict[str, Tensor]
+
+
+class BackboneCard(Frozen):
+    """What the weights are; `alphabet` names the rows of a head learned along with them."""
+
+    architecture: Architecture
+    source: Literal["synthetic", "imagenet", "random", "file"]
+    alphabet: list[str]
+    normalization: Normalization | None
+
+
+def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write backbone weights, and head weights under `head.` where there are any."""
+    with atomic_folder(folder) as beside:
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        (beside / WEIGHTS).write_bytes(save(dict(sorted(tensors.items()))))
+        write_json(beside / CARD, card.model_dump())
+
+
+def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
+    """The card and the weights of a backbone folder; InputError when they are damaged."""
+    try:
+        return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+    except (SafetensorError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{folder}: damaged backbone: {reason}; run dvc repro backbone") from None
+
+
+def backbone_weights(model: Tagger) -> Weights:
+    """The weights of a trained Tagger, its head's under `head.`."""
+    head = {f"head.{name}": tensor for name, tensor in model.head.state_dict().items()}
+    return {**model.backbone.state_dict(), **head}
+
+
+def fit_first_convolution(weights: Weights, backbone: nn.Module) -> Weights:
+    """Adapt the layer that sees the image to grey or colour, keeping its answer to grey images."""
+    name, layer = first_convolution(backbone)
+    kernel = weights[f"{name}.weight"]
+    wanted = layer.in_channels
+    if kernel.shape[1] == wanted:
+        return weights
+    summed = kernel.sum(1, keepdim=True)
+    return {**weights, f"{name}.weight": summed.expand(-1, wanted, -1, -1) / wanted}

@@ -1,0 +1,73 @@
+"""The network: pixels -> backbone features -> head -> one logit per label.
+
+`Tagger` is what is trained, saved and served: it normalises uint8 pixels itself, so whoever holds
+the model needs no second place that knows the preprocessing.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from captcha_tagger.network.backbones import build_backbone
+from captcha_tagger.network.card import ModelCard
+from captcha_tagger.network.heads import ConcatHead, NoisyOrHead
+
+
+class Tagger(nn.Module):
+    """Normalisation, backbone and head."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, card: ModelCard) -> None:
+        super().__init__()
+        self.card = card
+        self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(card.normalization.std).view(1, -1, 1, 1))
+        self.backbone = build_backbone(card.architecture, card.channels)
+        channels, rows, self.columns = _feature_shape(self.backbone, card)
+        self.head: NoisyOrHead | ConcatHead = (
+            NoisyOrHead(channels, rows, len(card.vocabulary))
+            if card.pooling == "noisy_or"
+            else ConcatHead(channels, len(card.vocabulary))
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns)."""
+        normalized = (pixels.float() - self.mean) / self.std
+        return self.backbone(normalized.contiguous(memory_format=torch.channels_last))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
+        return self.head(self.features(pixels))
+
+    def evidence(self, pixels: Tensor) -> Tensor:
+        """Pixels (batch, channels, height, width) -> logits (batch, labels, rows, columns)."""
+        assert isinstance(self.head, NoisyOrHead)
+        return self.head.evidence(self.features(pixels))
+
+    def set_threshold(self, threshold: float) -> None:
+        self.card = self.card.model_copy(update={"threshold": threshold})
+
+    def freeze_backbone(self, frozen: bool = True) -> None:
+        """Keep the backbone as it is, BatchNorm's running statistics included, or release it."""
+        self.backbone.requires_grad_(not frozen)
+        self.backbone.train(self.training and not frozen)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The parameters from the first layers to the head, a group per backbone stage."""
+        stages: Sequence[nn.Module] = [*self.backbone.children(), self.head]
+        groups = [list(stage.parameters()) for stage in stages]
+        return [group for group in groups if group]
+
+
+@torch.no_grad()
+def _feature_shape(backbone: nn.Module, card: ModelCard) -> tuple[int, int, int]:
+    training = backbone.training
+    backbone.eval()
+    features = backbone(torch.zeros(1, card.channels, card.height, card.width))
+    backbone.train(training)
+    _, channels, rows, columns = features.shape
+    return channels, rows, columns

@@ -1,0 +1,1 @@
+"""A model folder and images in, labels out."""

@@ -1,0 +1,59 @@
+"""The model as MLflow loads it: rows with an image in, labels, probs and the threshold out.
+
+It imports no MLflow and unpickles nothing: `_load_pyfunc` is called by name with the folder of
+weights.safetensors and model.json. An image is encoded bytes, base64 of them (as JSON needs) or
+an array; a string is never taken for a path.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.predict.predictor import Predictor
+
+COLUMN = "image"
+
+
+class ServedTagger:
+    """What `mlflow.pyfunc.load_model(...).unwrap_python_model()` calls `predict` of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._predictor = Predictor(folder)
+
+    def predict(self, images: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """One row of labels, probs and threshold for each row of the column `image`."""
+        rows = list(images[COLUMN])
+        pixels = []
+        for number, row in enumerate(rows):
+            try:
+                pixels.append(self._predictor.decode(_read(row)))
+            except InputError as error:
+                raise InputError(f"image {number}: {error}") from None
+        return [
+            {"labels": found.labels, "probs": found.probs, "threshold": found.threshold}
+            for found in self._predictor.predict(pixels)
+        ]
+
+
+def _load_pyfunc(path: str) -> ServedTagger:
+    return ServedTagger(Path(path))
+
+
+def _read(image: Any) -> bytes | np.ndarray[Any, Any]:
+    if isinstance(image, bytes | np.ndarray):
+        return image
+    if isinstance(image, str):
+        try:
+            return base64.b64decode(image, validate=True)
+        except (binascii.Error, ValueError):
+            raise InputError("a string must be the base64 of an image file") from None
+    if isinstance(image, list):
+        try:
+            return np.array(image)
+        except ValueError:
+            raise InputError("a nested list must be a rectangular array") from None
+    raise InputError(f"a {type(image).__name__} is no image")

@@ -1,0 +1,149 @@
+"""The report's pictures as PNG files, for `dvc plots show`, MLflow and the README.
+
+Results -> data.png, curves.png, labels.png, top_losses.png.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captcha_tagger.base.files import atomic_file
+from captcha_tagger.ingest.summary import Summary
+from captcha_tagger.report import style
+from captcha_tagger.report.curves import find_unfreezing, read_points
+from captcha_tagger.report.results import Results
+
+COLUMNS = 4
+DRAWN_LABELS = 60
+
+
+def draw_data(path: Path, summary: Summary) -> None:
+    """How many images hold each label, and how long the texts are."""
+    labels = sorted(label for label, _ in summary.labels.most_common(DRAWN_LABELS))
+    places = range(len(labels))
+    lengths = sorted(summary.lengths)
+    width = max(4.0, 0.2 * len(labels))
+    with atomic_file(path) as beside, style.draw_figure(beside, width, 3.0) as (left, right):
+        left.bar(
+            places,
+            [summary.labels[label] for label in labels],
+            color=style.BLUE,
+            label="in the text",
+        )
+        left.bar(
+            places,
+            [summary.repeated_labels[label] for label in labels],
+            color=style.ORANGE,
+            label="more than once in it",
+        )
+        left.set_xticks(places, labels)
+        left.margins(y=0.25)
+        left.set_title(f"Labels of {summary.images:,} images")
+        left.set_ylabel("images")
+        left.legend(ncols=2, loc="upper left")
+        right.bar(lengths, [summary.lengths[length] for length in lengths], color=style.BLUE)
+        right.set_xlim(lengths[0] - 2, lengths[-1] + 2)
+        right.locator_params(axis="x", integer=True)
+        right.set_title("Characters in a text")
+
+
+def draw_curves(path: Path, results: Results) -> None:
+    """Losses, validation metrics and learning rates of both phases against the step."""
+    steps, epochs = results.steps, results.epochs
+    with (
+        atomic_file(path) as beside,
+        style.draw_figure(beside, 3.7, 3.6, 2.9) as (loss, score, rate),
+    ):
+        loss.plot(*_columns(steps, "loss"), color=style.SKY, linewidth=0.6, label="each step")
+        loss.plot(*_columns(epochs, "train_loss"), "o-", color=style.BLUE, ms=3, label="training")
+        loss.plot(
+            *_columns(epochs, "validation_loss"), "s--", color=style.RED, ms=3, label="validation"
+        )
+        loss.set_yscale("log")
+        loss.yaxis.set_major_formatter("{x:g}")
+        loss.set_title("Loss: binary cross-entropy")
+        for name, line, color in (
+            ("label_accuracy", "o-", style.BLUE),
+            ("micro_f1", "s--", style.RED),
+            ("exact_set", "^:", style.GREEN),
+        ):
+            score.plot(
+                *_columns(epochs, name), line, color=color, ms=3, label=name.replace("_", " ")
+            )
+        score.set_ylim(0, 1.02)
+        score.set_title("Validation metrics")
+        rate.plot(*_columns(steps, "learning_rate"), color=style.BLUE)
+        rate.set_title("Learning rate")
+        for axes in (loss, score, rate):
+            _mark_unfreezing(axes, results)
+        loss.legend()
+        score.legend()
+
+
+def draw_labels(path: Path, results: Results) -> None:
+    """F1 of each label, and how often it was missed and invented; of many labels the worst."""
+    scores = np.array([float(row["f1"]) for row in results.labels])
+    shown = np.sort(np.argsort(scores, kind="stable")[:DRAWN_LABELS])
+    names = [results.vocabulary[column] for column in shown]
+    places = np.arange(len(shown))
+    width = max(4.0, 0.22 * len(shown))
+    with atomic_file(path) as beside, style.draw_figure(beside, width, width) as (left, right):
+        left.bar(places, scores[shown], color=style.BLUE)
+        left.set_ylim(0, 1)
+        left.set_title("F1 of each label")
+        missed, invented = results.missed.sum(0)[shown], results.invented.sum(0)[shown]
+        right.bar(places - 0.2, missed, 0.4, color=style.RED, label="missed")
+        right.bar(
+            places + 0.2, invented, 0.4, color=style.SKY, label="invented", hatch="///", ec="white"
+        )
+        right.set_title("Validation images with an error in the label")
+        right.margins(y=0.2)
+        right.legend(ncols=2)
+        for axes in (left, right):
+            axes.set_xticks(places, names)
+            axes.grid(axis="x", visible=False)
+
+
+def draw_top_losses(path: Path, results: Results, num_images: int) -> None:
+    """The worst images with file name, labels, missed (−) and invented (+) ones, and loss."""
+    worst = results.worst_first[:num_images]
+    with (
+        atomic_file(path) as beside,
+        style.draw_grid(beside, len(worst), COLUMNS, cell=(2.5, 1.1)) as cells,
+    ):
+        for axes, position in zip(cells, worst.tolist(), strict=True):
+            row = results.validation[position]
+            pixels = np.moveaxis(results.pixels[row], 0, -1)
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, aspect="equal")
+            axes.set_title(_shorten(results.rows[row].file), fontsize=8)
+            axes.set_xlabel(_describe(results, position), fontsize=8)
+
+
+def _describe(results: Results, position: int) -> str:
+    missed, invented = (
+        results.spell(mask[position]) for mask in (results.missed, results.invented)
+    )
+    parts = [results.spell(results.targets[position]), f"−{missed}" if missed else ""]
+    parts += [f"+{invented}" if invented else "", f"loss {results.losses[position].mean():.3f}"]
+    return "   ".join(part for part in parts if part)
+
+
+def _shorten(name: str, length: int = 34) -> str:
+    """The end of a long path: there is what tells files apart."""
+    return name if len(name) <= length else f"…{name[-length:]}"
+
+
+def _mark_unfreezing(axes: Any, results: Results) -> None:
+    axes.set_xlabel("step")
+    for step, text in find_unfreezing(results.steps):
+        axes.axvline(step, color="#666666", linestyle=":", linewidth=1)
+        axes.annotate(
+            text, (step, 1), xycoords=("data", "axes fraction"), xytext=(3, -9),
+            textcoords="offset points", fontsize=8, color="#555555",
+        )  # fmt: skip
+
+
+def _columns(table: Any, name: str) -> tuple[list[float], list[float]]:
+    points = read_points(table, name)
+    return [x for x, _ in points], [y for _, y in points]

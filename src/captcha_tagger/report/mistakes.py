@@ -1,0 +1,124 @@
+"""What the model got wrong, and what that says: confused labels, doubtful file names.
+
+Results -> tables. Pure.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from captcha_tagger.base.files import write_table
+from captcha_tagger.report.results import Bools, Results
+
+SURE = 0.9  # the prob of an answer, be it that the label is there or that it is not
+TRUST = 0.95  # the share of other sure answers about the label that agree with the names
+NOTHING = ""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many images missed one label and had another invented; either may be NOTHING.
+
+    An image with several of both spreads each missed label evenly over the invented ones.
+    """
+
+    missed: str
+    invented: str
+    images: float
+
+
+@dataclass(frozen=True)
+class DoubtfulName:
+    """An image whose model is sure of another label set than the file's name says."""
+
+    position: int  # in the validation part
+    file: str
+    text: str
+    missed: str
+    invented: str
+    sureness: float  # the prob of the least sure label's answer
+    suggestion: str  # a text that fits, or nothing where more than one would
+
+
+def count_confusions(results: Results) -> list[Confusion]:
+    """The most frequent confusion first."""
+    counts: dict[tuple[str, str], float] = defaultdict(float)
+    for position in np.flatnonzero(results.wrong):
+        missed = results.spell(results.missed[position]) or [NOTHING]
+        invented = results.spell(results.invented[position]) or [NOTHING]
+        for pair in product(missed, invented):
+            counts[pair] += 1 / len(invented)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [Confusion(*pair, images) for pair, images in ordered]
+
+
+def find_doubtful_names(results: Results) -> list[DoubtfulName]:
+    """Where the model is sure, has a right to be, and the file's name disagrees; surest first.
+
+    A model that often misses a label while sure of it says nothing about names, so its other sure
+    answers of the same kind about the same label must agree with their names.
+    """
+    answers = np.where(results.predicted, results.probs, 1 - results.probs)  # (images, labels)
+    disagrees = results.missed | results.invented
+    sureness = answers.min(1)
+    doubtful = (sureness >= SURE) & results.wrong
+    doubtful &= (_find_trusted(results, answers >= SURE) | ~disagrees).all(1)
+    chosen = np.flatnonzero(doubtful)
+    names = []
+    for position in chosen[np.argsort(-sureness[chosen], kind="stable")].tolist():
+        row = results.rows[results.validation[position]]
+        missed = results.spell(results.missed[position])
+        invented = results.spell(results.invented[position])
+        names.append(
+            DoubtfulName(
+                position,
+                row.file,
+                row.text,
+                missed,
+                invented,
+                float(sureness[position]),
+                suggest_text(row.text, missed, invented),
+            )
+        )
+    return names
+
+
+def _find_trusted(results: Results, sure: Bools) -> Bools:
+    """Of each answer (images, labels), whether the other sure ones of its kind agree with names."""
+    trusted = np.zeros_like(sure)
+    for kind in (results.predicted, ~results.predicted):
+        peers = sure & kind
+        wrong = peers & (results.missed | results.invented)
+        others = peers.sum(0) - peers
+        right = 1 - (wrong.sum(0) - wrong) / np.maximum(others, 1)
+        trusted |= peers & (others > 0) & (right >= TRUST)
+    return trusted
+
+
+def suggest_text(text: str, missed: str, invented: str) -> str:
+    """The text with its one missed character replaced by the one invented, else nothing."""
+    if len(missed) == len(invented) == 1 and text.count(missed) == 1:
+        return text.replace(missed, invented)
+    return ""
+
+
+def write_top_losses(path: Path, results: Results) -> None:
+    """Every validation image, the highest loss first; label sets as strings."""
+    columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
+    lines = []
+    for position in results.worst_first.tolist():
+        row = results.rows[results.validation[position]]
+        masks = (results.targets, results.predicted, results.missed, results.invented)
+        sets = [results.spell(mask[position]) for mask in masks]
+        lines.append([row.file, row.text, *sets, float(results.losses[position].mean())])
+    write_table(path, columns, lines)
+
+
+def write_doubtful_names(path: Path, results: Results) -> None:
+    """The file names to check, to be corrected by hand."""
+    columns = [field.name for field in fields(DoubtfulName) if field.name != "position"]
+    names = find_doubtful_names(results)
+    write_table(path, columns, ([getattr(name, column) for column in columns] for name in names))

@@ -1,0 +1,133 @@
+"""What a finished pipeline left on disk, as one object to show.
+
+data/ingest, split, train_head, fine_tune, evaluate -> Results. No torch: arrays stay numpy.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import read_array, read_json, read_table
+from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.pixels import Pixels, open_pixels
+from captcha_tagger.evaluate.answers import read_evidence
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Table = list[dict[str, str]]
+STAGES = ("ingest", "split", "train_head", "fine_tune", "evaluate")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The validation part's arrays are (images, labels), in the order of `validation`."""
+
+    pixels: Pixels  # (all images, channels, height, width)
+    rows: list[Row]  # of all images
+    train: list[int]
+    validation: list[int]
+    vocabulary: list[str]
+    targets: Bools
+    probs: Floats
+    losses: Floats
+    evidence: NDArray[np.float16]  # (images, labels, rows, columns), 0..1
+    augmented: Pixels  # augmented copies of the first images of `sheet_rows`
+    metrics: dict[str, Any]
+    labels: Table
+    precision_recall: Table
+    calibration: Table
+    rejects: Table
+    steps: Table
+    epochs: Table
+    hashes: dict[str, str]
+
+    @property
+    def threshold(self) -> float:
+        return float(self.metrics["threshold"])
+
+    @cached_property
+    def predicted(self) -> Bools:
+        return self.probs > self.threshold
+
+    @cached_property
+    def missed(self) -> Bools:
+        return self.targets & ~self.predicted
+
+    @cached_property
+    def invented(self) -> Bools:
+        return self.predicted & ~self.targets
+
+    @cached_property
+    def wrong(self) -> Bools:
+        """Whether anything is missed or invented (images,)."""
+        return np.asarray((self.missed | self.invented).any(1))
+
+    @cached_property
+    def worst_first(self) -> NDArray[np.int64]:
+        """Positions in the validation part by falling loss; equal losses keep their order."""
+        return np.argsort(-self.losses.mean(1), kind="stable")
+
+    @property
+    def validation_rows(self) -> list[Row]:
+        return [self.rows[index] for index in self.validation]
+
+    def spell(self, chosen: Bools) -> str:
+        """The labels of one row of a mask (labels,), in the vocabulary's order."""
+        return "".join(label for label, is_in in zip(self.vocabulary, chosen, strict=True) if is_in)
+
+
+def load_run(data: Path) -> Results:
+    """The Results of the stages' folders under one, such as data/."""
+    return load_results(*(data / stage for stage in STAGES))
+
+
+def load_results(
+    ingest: Path, split: Path, train_head: Path, fine_tune: Path, evaluate: Path
+) -> Results:
+    """Read all that the stages wrote; InputError when a file is missing or they do not fit."""
+    try:
+        rows = read_manifest(ingest / "manifest.jsonl")
+        vocabulary = read_json(ingest / "vocabulary.json")
+        parts = read_json(split / "parts.json")
+        texts = [rows[index].text for index in parts["validation"]]
+        results = Results(
+            pixels=open_pixels(ingest / "pixels.npy"),
+            rows=rows,
+            train=parts["train"],
+            validation=parts["validation"],
+            vocabulary=vocabulary,
+            targets=encode_texts(texts, vocabulary) > 0.5,
+            probs=read_array(evaluate / "probs.npy"),
+            losses=read_array(evaluate / "losses.npy"),
+            evidence=read_evidence(evaluate / "answers"),
+            augmented=read_array(fine_tune / "augmented.npy"),
+            metrics=read_json(evaluate / "metrics.json"),
+            labels=read_table(evaluate / "labels.csv"),
+            precision_recall=read_table(evaluate / "precision_recall.csv"),
+            calibration=read_table(evaluate / "calibration.csv"),
+            rejects=read_table(ingest / "rejects.csv"),
+            steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
+            epochs=read_table(train_head / "epochs.csv") + read_table(fine_tune / "epochs.csv"),
+            hashes={
+                "data": _hash(ingest / "manifest.jsonl"),
+                "split": _hash(split / "parts.json"),
+                "model": _hash(fine_tune / "model" / "weights.safetensors"),
+            },
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file; run dvc repro first") from None
+    if results.probs.shape != results.targets.shape:
+        raise InputError(f"{evaluate}: its answers are not those of {split}; run dvc repro")
+    return results
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

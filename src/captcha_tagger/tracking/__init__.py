@@ -1,0 +1,1 @@
+"""The outputs of an experiment in, its row in the MLflow store out."""

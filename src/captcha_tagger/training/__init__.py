@@ -1,0 +1,1 @@
+"""A data set and a backbone in; a trained head, then a fine-tuned model out."""

@@ -1,0 +1,31 @@
+"""The sections `train_head` and `fine_tune` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from captcha_tagger.base.settings import Count, Decay, Prob, Rate, Section, Seed
+
+EmaDecay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainHead(Section):
+    pooling: Literal["noisy_or", "concat"]
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Rate
+    weight_decay: Decay
+    augment: bool
+    seed: Seed
+
+
+class FineTune(Section):
+    epochs: Count
+    min_steps: Annotated[int, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
+    weight_decay: Decay
+    ema_decay: EmaDecay
+    augment: bool
+    threshold: Literal["auto"] | Prob
+    seed: Seed

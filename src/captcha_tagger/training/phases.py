@@ -1,0 +1,153 @@
+"""The two training phases: the head on a frozen backbone, then everything.
+
+A Dataset and where to start from -> a trained Tagger and its History, written to data/train_head/
+or data/fine_tune/.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from captcha_tagger.base.files import atomic_folder, read_table, write_array, write_table
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.pixels import Pixels
+from captcha_tagger.data.sheet import pick_samples
+from captcha_tagger.engine.compute import Machine
+from captcha_tagger.engine.journal import Journal
+from captcha_tagger.engine.loop import History
+from captcha_tagger.engine.resume import ResumeFile
+from captcha_tagger.engine.schedule import spread
+from captcha_tagger.network.model_folder import save_model
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.training.augmentation import augment
+from captcha_tagger.training.objective import Plan, fit
+from captcha_tagger.training.params import FineTune, TrainHead
+from captcha_tagger.training.threshold import choose_threshold
+
+STEP_COLUMNS = ("step", "phase", "loss", "learning_rate")
+EPOCH_COLUMNS = (
+    "epoch", "step", "phase", "train_loss", "validation_loss", "label_accuracy", "exact_set",
+    "micro_f1",
+)  # fmt: skip
+
+
+def train_head(
+    model: Tagger, data: Dataset, params: TrainHead, machine: Machine, resume: ResumeFile
+) -> History:
+    """Train the head in place, the backbone frozen; without training images nothing changes."""
+    plan = Plan(
+        phase="train_head",
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        learning_rates=[params.learning_rate] * len(model.layer_groups()),
+        weight_decay=params.weight_decay,
+        augment=params.augment,
+        seed=params.seed,
+        frozen=True,
+    )
+    return _train(model, data, plan, machine, resume, History())
+
+
+def fine_tune(
+    model: Tagger,
+    data: Dataset,
+    params: FineTune,
+    machine: Machine,
+    resume: ResumeFile,
+    history: History,
+) -> History:
+    """Train everything in place, then choose the threshold; numbers go on from `history`."""
+    first, head = params.learning_rates
+    plan = Plan(
+        phase="fine_tune",
+        epochs=_count_epochs(len(data.train), params),
+        batch_size=params.batch_size,
+        learning_rates=spread(first, head, len(model.layer_groups())),
+        weight_decay=params.weight_decay,
+        augment=params.augment,
+        seed=params.seed,
+        frozen=False,
+        ema_decay=params.ema_decay,
+    )
+    _train(model, data, plan, machine, resume, history)
+    if params.threshold != "auto":
+        model.set_threshold(params.threshold)
+    elif len(data.train):
+        train = data.train_images(machine.device)
+        model.set_threshold(choose_threshold(model, train, params.seed))
+    return history
+
+
+def augment_samples(data: Dataset, params: FineTune) -> Pixels:
+    """The training images of the sample sheet as fine-tuning sees them; none if it changes none.
+
+    Uint8 (images, channels, height, width), rounded for people to look at.
+    """
+    rows = pick_samples(data.train.tolist()) if params.augment else []
+    pixels = torch.from_numpy(data.pixels[rows])
+    generator = torch.Generator().manual_seed(params.seed)
+    return augment(pixels, generator).round().to(torch.uint8).numpy() if rows else pixels.numpy()
+
+
+def write_phase(
+    folder: Path,
+    model: Tagger,
+    history: History,
+    augmented: Pixels | None = None,
+) -> None:
+    """Write model/, steps.csv and epochs.csv of one phase, and augmented.npy if there is any."""
+    with atomic_folder(folder) as beside:
+        if augmented is not None:
+            write_array(beside / "augmented.npy", augmented)
+        save_model(model, beside / "model")
+        _write_rows(beside / "steps.csv", STEP_COLUMNS, history.steps)
+        _write_rows(beside / "epochs.csv", EPOCH_COLUMNS, history.epochs)
+
+
+def continue_history(folder: Path) -> History:
+    """A new History whose numbers go on where those of the phase in the folder end."""
+    return History(read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")).continued()
+
+
+def _count_epochs(num_images: int, params: FineTune) -> int:
+    """params.epochs, or so many more that params.min_steps are taken; says so."""
+    steps_per_epoch = max(1, math.ceil(num_images / params.batch_size))
+    least = math.ceil(params.min_steps / steps_per_epoch)
+    if least > params.epochs and num_images:
+        print(f"fine tune: {least} epochs instead of {params.epochs}, for fine_tune.min_steps")
+    return max(least, params.epochs)
+
+
+def _train(
+    model: Tagger,
+    data: Dataset,
+    plan: Plan,
+    machine: Machine,
+    resume: ResumeFile,
+    history: History,
+) -> History:
+    model.to(machine.device)
+    on_gpu = machine.device.type == "cuda"
+    journal = Journal(plan.phase, resume.key, machine.describe(), on_gpu=on_gpu)
+    if len(data.train):
+        train = data.train_images(machine.device)
+        validation = data.validation_images(machine.device)
+        fit(
+            model,
+            train,
+            validation,
+            plan,
+            machine,
+            resume,
+            history,
+            observe=lambda: journal.publish(history.steps, history.epochs),
+        )
+    journal.close()
+    return history
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+    write_table(path, columns, ([row[column] for column in columns] for row in rows))

@@ -1,0 +1,90 @@
+"""Where head training starts: a pretrained backbone under a new head.
+
+data/backbone/ and a Dataset -> Tagger. Labels that the pretraining knew keep what it learned.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.network.backbone_folder import (
+    BackboneCard,
+    Weights,
+    fit_first_convolution,
+    load_backbone,
+)
+from captcha_tagger.network.card import ModelCard, Normalization
+from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.training.params import TrainHead
+
+SAMPLED_IMAGES = 10_000  # enough for a mean to three digits, little enough to read at once
+EVIDENCE = ("evidence.weight", "evidence.bias")
+
+
+def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
+    """A Tagger with the backbone's weights and a head that starts from what is known."""
+    card, weights = load_backbone(backbone)
+    _, channels, height, width = data.pixels.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(params.seed)
+        model = Tagger(
+            ModelCard(
+                architecture=card.architecture,
+                pooling=params.pooling,
+                channels=channels,
+                height=height,
+                width=width,
+                vocabulary=data.vocabulary,
+                normalization=_normalization(card, data),
+                threshold=0.5,
+            )
+        )
+        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
+        if isinstance(model.head, NoisyOrHead):
+            model.head.start_from_base_rates(torch.from_numpy(data.base_rates()), model.columns)
+            _copy_known_labels(model.head, weights, card.alphabet, data.vocabulary)
+    return model
+
+
+def _normalization(card: BackboneCard, data: Dataset) -> Normalization:
+    """From the training part; without one, the pretraining's."""
+    if len(data.train):
+        return measure_normalization(data)
+    if card.normalization is None:
+        raise InputError(
+            "split.train_images: with no training image the backbone must be a synthetic one; "
+            "set backbone.source to synthetic"
+        )
+    channels = data.pixels.shape[1]
+    return Normalization(
+        mean=card.normalization.mean * channels, std=card.normalization.std * channels
+    )
+
+
+def measure_normalization(data: Dataset) -> Normalization:
+    """Mean and standard deviation per channel, over (a sample of) the training part."""
+    step = max(1, len(data.train) // SAMPLED_IMAGES)
+    sample = data.pixels[data.train[::step]].astype(np.float64)
+    mean, std = sample.mean((0, 2, 3)), sample.std((0, 2, 3))
+    return Normalization(mean=mean.tolist(), std=np.maximum(std, 1.0).tolist())
+
+
+@torch.no_grad()
+def _copy_known_labels(
+    head: NoisyOrHead, weights: Weights, alphabet: Sequence[str], vocabulary: Sequence[str]
+) -> None:
+    """Give each label that the pretraining knew its row of evidence weights."""
+    known = [label for label in vocabulary if label in alphabet]
+    learned = weights.get("head.evidence.weight")
+    if learned is None or learned.shape[1:] != head.evidence.weight.shape[1:]:
+        return
+    to = [vocabulary.index(label) for label in known]
+    source = [alphabet.index(label) for label in known]
+    for name in EVIDENCE:
+        head.get_parameter(name)[to] = weights[f"head.{name}"][source]

@@ -1,0 +1,92 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captcha_tagger.base.files import (
+    atomic_file,
+    atomic_folder,
+    read_table,
+    write_array,
+    write_json,
+    write_table,
+)
+
+
+def test_a_failed_file_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("earlier")
+    with pytest.raises(RuntimeError), atomic_file(path) as beside:
+        beside.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_the_earlier_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.txt").write_text("earlier")
+    with pytest.raises(RuntimeError), atomic_folder(folder) as beside:
+        (beside / "a.txt").write_text("half")
+        raise RuntimeError
+    assert (folder / "a.txt").read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_killed_process_left_beside_is_swept_away(tmp_path: Path) -> None:
+    left = tmp_path / ".out.partial"
+    left.mkdir()
+    (left / "stale.txt").write_text("half")
+    with atomic_folder(tmp_path / "out") as beside:
+        (beside / "new.txt").write_text("whole")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new.txt"]
+    assert not left.exists()
+
+
+def test_what_a_killed_process_left_beside_a_file_is_swept_away(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid in (ended.pid, os.getppid()):
+        (tmp_path / f".a.txt.{pid}.partial").write_text("half")
+    with atomic_file(tmp_path / "a.txt") as beside:
+        beside.write_text("whole")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.txt", f".a.txt.{os.getppid()}.partial"}  # that one may still be writing
+
+
+def test_an_error_of_the_system_names_the_output(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught:  # noqa: SIM117
+        with atomic_folder(tmp_path / "out"):
+            Path("/dev/full").write_text("x")
+    assert caught.value.filename == str(tmp_path / "out")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32])
+def test_an_array_comes_back_by_numpy(tmp_path: Path, dtype: type) -> None:
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype).transpose(2, 0, 1)
+    write_array(tmp_path / "a.npy", array)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), array)
+    assert np.load(tmp_path / "a.npy").dtype == dtype
+
+
+def test_json_refuses_nan_and_keeps_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"b": 1, "a": 2})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, float("nan"))
+    assert path.read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
+def test_a_table_holds_no_live_formula(tmp_path: Path, cell: str) -> None:
+    write_table(tmp_path / "a.csv", ["file"], [[cell]])
+    assert read_table(tmp_path / "a.csv")[0]["file"] == "'" + cell
+
+
+def test_numbers_stay_numbers_in_a_table(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", ["x"], [[-0.5]])
+    assert read_table(tmp_path / "a.csv")[0]["x"] == "-0.5"

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from captcha_tagger.commands.lr_find import HIGHEST, LOWEST, find_rate
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.manifest import Row
+from captcha_tagger.engine.compute import Machine
+from captcha_tagger.training.params import TrainHead
+from tests.conftest import VOCABULARY, make_arrays, make_tagger
+
+
+def test_rates_grow_and_the_suggestion_lies_where_the_loss_falls(machine: Machine) -> None:
+    pixels, targets = make_arrays()
+    rows = [Row(f"{i}.png", "a", str(i), 48, 24) for i in range(len(pixels))]
+    everything = np.arange(len(pixels))
+    data = Dataset(pixels, rows, VOCABULARY, targets, everything, everything)
+    params = TrainHead(
+        pooling="noisy_or",
+        epochs=1,
+        batch_size=8,
+        learning_rate=0.01,
+        weight_decay=0.0,
+        augment=False,
+        seed=0,
+    )
+    test = find_rate(make_tagger(), data, params, machine)
+    assert test.rates[0] == pytest.approx(LOWEST)
+    assert np.all(np.diff(test.rates) > 0)
+    assert test.rates[-1] <= HIGHEST
+    step = test.rates.index(test.suggestion)
+    assert test.losses[step + 1] < test.losses[step]
+    assert min(test.losses) < 0.8 * test.losses[0]

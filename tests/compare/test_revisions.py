@@ -1,0 +1,87 @@
+"""Revisions in a real git and DVC repository."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.compare.revisions import compare_revisions
+from tests.repository import PARAMS_FILE
+from tests.runs import write_run
+
+STAGES = """stages:
+  run:
+    cmd: "true"
+    outs: [data/ingest, data/split, data/train_head, data/fine_tune, data/evaluate]
+"""
+
+
+def call(*words, cwd):
+    words = [sys.executable, "-m", *words] if words[0] == "dvc" else words
+    subprocess.run(words, cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Two commits, each with its own run in DVC's cache."""
+    root = tmp_path_factory.mktemp("repository")
+    call("git", "init", "-q", cwd=root)
+    call("git", "config", "user.email", "a@example.org", cwd=root)
+    call("git", "config", "user.name", "a", cwd=root)
+    call("dvc", "init", "-q", cwd=root)
+    call("dvc", "config", "core.analytics", "false", cwd=root)
+    (root / "dvc.yaml").write_text(STAGES)
+    for name, seed in (("first", 0), ("second", 1)):
+        shutil.rmtree(root / "data", ignore_errors=True)
+        write_run(root, seed=0, noise=1 + seed)
+        shipped = PARAMS_FILE.read_text()
+        params = re.sub(r"(?<=fine_tune:\n  epochs: )\d+", str(10 + seed), shipped)
+        (root / "params.yaml").write_text(params)
+        call("dvc", "commit", "-q", "-f", cwd=root)
+        call("git", "add", "-A", cwd=root)
+        call("git", "commit", "-q", "-m", name, cwd=root)
+        call("git", "tag", name, cwd=root)
+    return root
+
+
+def test_two_revisions_are_compared_without_checking_them_out(repository, monkeypatch, tmp_path):
+    monkeypatch.chdir(repository)
+    compare_revisions("first", "second", tmp_path / "compare.html")
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "fine_tune.epochs" in page
+    assert "Right in A, wrong in B" in page
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], capture_output=True, text=True, check=True
+    )
+    assert changed.stdout == ""
+
+
+def test_the_workspace_is_a_side_too(repository, monkeypatch, tmp_path):
+    monkeypatch.chdir(repository)
+    compare_revisions("workspace", "second", tmp_path / "compare.html")
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert (
+        "B gets 0 right that A gets wrong, and 0 wrong that A gets right: no more than chance"
+        in " ".join(page.split())
+    )
+
+
+def test_an_unknown_name_is_one_clear_line(repository, monkeypatch, tmp_path):
+    monkeypatch.chdir(repository)
+    with pytest.raises(InputError, match="no-such: no such revision or experiment"):
+        compare_revisions("no-such", "second", tmp_path / "compare.html")
+    assert not Path(tmp_path / "compare.html").exists()
+
+
+def test_a_revision_whose_outputs_are_gone_says_so(repository, monkeypatch, tmp_path):
+    monkeypatch.chdir(repository)
+    shutil.move(".dvc/cache", tmp_path / "cache")
+    try:
+        with pytest.raises(InputError, match="first: its outputs are not in DVC's cache"):
+            compare_revisions("first", "second", tmp_path / "compare.html")
+    finally:
+        shutil.move(tmp_path / "cache", ".dvc/cache")

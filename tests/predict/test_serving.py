@@ -1,0 +1,280 @@
+"""The logged model as strangers use it: a fresh environment, HTTP, a tampered artifact."""
+
+import base64
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.commands.predict import find_images, tag
+from captcha_tagger.network.model_folder import load_model, save_model
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.predict.predictor import BATCH, Predictor, fold_batch_norms
+from captcha_tagger.predict.serving import ServedTagger
+from tests.conftest import VOCABULARY, make_card, make_tagger
+from tests.project import Project, make_project
+from tests.servers import free_port
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_model(make_tagger(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def encode_png(array: NDArray[np.uint8]) -> bytes:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+GREY = np.random.default_rng(0).integers(0, 255, (24, 48)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        encode_png(GREY),
+        base64.b64encode(encode_png(GREY)).decode(),
+        GREY,
+        GREY[:, :, None],
+        GREY.astype(np.int64),
+        GREY.tolist(),
+        GREY.astype(np.uint16) * 257,
+        np.stack([GREY] * 3, axis=2),
+        np.dstack([GREY, GREY, GREY, np.full_like(GREY, 255)]),
+    ],
+)
+def test_every_form_of_an_image_gets_the_same_answer(folder: Path, image: object) -> None:
+    served = ServedTagger(folder)
+    expected = served.predict(pd.DataFrame({"image": [encode_png(GREY)]}))
+    assert served.predict(pd.DataFrame({"image": [image]})) == expected
+    assert list(expected[0]["probs"]) == VOCABULARY
+    assert expected[0]["threshold"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "image", ["/etc/passwd", "params.yaml", "file:///etc/passwd", "", None, 3.5, [[1], [1, 2]]]
+)
+def test_what_is_no_image_is_refused_and_no_path_is_opened(folder: Path, image: object) -> None:
+    with pytest.raises(InputError, match="image 0"):
+        ServedTagger(folder).predict(pd.DataFrame({"image": [image]}))
+
+
+def test_a_planted_pickle_is_refused(folder: Path) -> None:
+    planted = folder.parent / "executed"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (planted,))
+
+    (folder / "weights.safetensors").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match="damaged model"):
+        Predictor(folder)
+    assert not planted.exists()
+
+
+def test_predict_reports_a_bad_file_and_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = folder.parent / "images"
+    (images / "deeper").mkdir(parents=True)
+    (images / "a.png").write_bytes(encode_png(GREY))
+    (images / "deeper/b.PNG").write_bytes(encode_png(GREY))
+    (images / "bad.png").write_bytes(b"no image")
+    assert tag([str(images)], str(folder), as_json=True) == 1
+    output = capsys.readouterr()
+    found = json.loads(output.out)
+    assert [Path(row["file"]).name for row in found] == ["a.png", "b.PNG"]
+    assert set(found[0]) == {"file", "labels", "probs", "threshold"}
+    assert "bad.png" in output.err
+    assert len(find_images([str(images / "**/*.png"), str(images / "deeper")])) == 3
+    with pytest.raises(InputError, match="none of 1 files"):
+        tag([str(images / "bad.png")], str(folder), as_json=True)
+    with pytest.raises(InputError, match="no such file"):
+        tag([str(images / "missing.png")], str(folder), as_json=False)
+    assert tag([str(images / "a.png")], str(folder), as_json=False) == 0
+
+
+def test_many_files_come_in_order_with_the_bad_ones_between(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = folder.parent / "images"
+    images.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 255, (3 * BATCH, 24, 48)).astype(np.uint8)
+    for number, array in enumerate(pixels):
+        (images / f"{number:03}.png").write_bytes(encode_png(array))
+    bad = [0, BATCH - 1, 2 * BATCH]
+    for number in bad:
+        (images / f"{number:03}.png").write_bytes(b"no image")
+    assert tag([str(images)], str(folder), as_json=True) == 1
+    output = capsys.readouterr()
+    assert [int(line.split(".png:")[0][-3:]) for line in output.err.splitlines()] == bad
+    good = [number for number in range(len(pixels)) if number not in bad]
+    found = json.loads(output.out)
+    assert [int(Path(row["file"]).stem) for row in found] == good
+    with torch.no_grad():
+        expected = torch.sigmoid(load_model(folder)(torch.from_numpy(pixels[good][:, None])))
+    probs = np.array([list(row["probs"].values()) for row in found])
+    assert np.abs(probs - expected.numpy()).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["compact", "resnet18"])
+def test_folded_batch_norms_leave_the_logits(name: str) -> None:
+    torch.manual_seed(0)
+    model = Tagger(make_card(name=name)).eval()
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            assert values is not None
+            torch.nn.init.uniform_(values, 0.5, 1.5)
+    pixels = torch.randint(0, 256, (2, 1, 24, 48), dtype=torch.uint8)
+    expected = model(pixels)
+    fold_batch_norms(model)
+    left = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert len(left) < len(norms)
+    assert name != "compact" or not left
+    torch.testing.assert_close(model(pixels), expected)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = make_project(tmp_path_factory.mktemp("served") / "project")
+    project.dvc("repro", "evaluate")
+    return project
+
+
+def validation_files(project: Project) -> list[Path]:
+    """The image files of the validation part, in evaluate's order."""
+    data = project.root / "data"
+    rows = [json.loads(line) for line in (data / "ingest/manifest.jsonl").read_text().splitlines()]
+    picks = json.loads((data / "split/parts.json").read_text())["validation"]
+    return [project.root / "images" / rows[pick]["file"] for pick in picks]
+
+
+def evaluated_probs(project: Project) -> NDArray[np.float32]:
+    probs: NDArray[np.float32] = np.load(project.root / "data/evaluate/probs.npy")
+    return probs
+
+
+def logged_model(project: Project) -> Path:
+    """The model's folder below the project's artifacts."""
+    (found,) = (project.root / "mlruns").glob("models/*/artifacts")
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fresh_environment_from_its_requirements_gives_the_same_probs(
+    trained: Project, tmp_path: Path
+) -> None:
+    model = logged_model(trained)
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    install = (
+        ["uv", "pip", "install", "--quiet", "--python", str(python)]
+        if shutil.which("uv")
+        else [str(python), "-m", "pip", "install", "--quiet"]
+    )
+    run = subprocess.run([*install, "-r", model / "requirements.txt"], check=False)
+    if run.returncode:
+        pytest.skip("its requirements cannot be installed here, which needs a package index")
+    code = (
+        "import json, sys, pathlib, pandas as pd, mlflow\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "images = [pathlib.Path(name).read_bytes() for name in sys.argv[2:]]\n"
+        "rows = model.predict(pd.DataFrame({'image': images}))\n"
+        "print(json.dumps([list(row['probs'].values()) for row in rows]))"
+    )
+    run = subprocess.run(
+        [python, "-c", code, model, *validation_files(trained)],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    probs = np.array(json.loads(run.stdout.splitlines()[-1]))
+    assert np.abs(probs - evaluated_probs(trained)).max() <= TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def address(trained: Project) -> Iterator[str]:
+    port = free_port()
+    words = ["-m", "mlflow", "models", "serve", "-m", str(logged_model(trained)), "-p", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, *words, "-h", "127.0.0.1", "--env-manager", "local", "--workers", "1"],
+        cwd=trained.root.parent,
+        env={
+            **trained.environment(),
+            "PYTHONPATH": "",
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 600
+    url = f"http://127.0.0.1:{port}"
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/ping", timeout=5).close()
+            break
+        except OSError:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(1)
+    yield f"{url}/invocations"
+    os.killpg(process.pid, 15)
+    process.wait()
+
+
+def ask(address: str, images: list[object]) -> list[dict[str, object]]:
+    body = {"dataframe_split": {"columns": ["image"], "data": [[image] for image in images]}}
+    request = urllib.request.Request(
+        address, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found: list[dict[str, object]] = json.load(answer)["predictions"]
+        return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_served_model_answers_over_http_as_evaluate_did(trained: Project, address: str) -> None:
+    images = [base64.b64encode(file.read_bytes()).decode() for file in validation_files(trained)]
+    rows = ask(address, list(images))
+    probs = np.array([list(row["probs"].values()) for row in rows])  # type: ignore[attr-defined]
+    assert np.abs(probs - evaluated_probs(trained)).max() <= TOLERANCE
+    for path in ("/etc/passwd", str(validation_files(trained)[0])):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, [path])
+        with refused.value:
+            assert refused.value.code == 400
+            assert b"root:" not in refused.value.read()

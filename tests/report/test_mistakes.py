@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from captcha_tagger.report.mistakes import (
+    Confusion,
+    count_confusions,
+    find_doubtful_names,
+    suggest_text,
+    write_doubtful_names,
+)
+from captcha_tagger.report.results import load_results
+from tests.runs import run_folders, write_run
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    """Results whose every answer is right and sure."""
+    results = load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"), labels="abcd")))
+    return replace(results, probs=np.where(results.targets, 0.98, 0.02).astype(np.float32))
+
+
+def answer(results, position, **probs):
+    """The results with other probs for some labels of one image."""
+    changed = results.probs.copy()
+    for label, prob in probs.items():
+        changed[position, results.vocabulary.index(label)] = prob
+    return replace(results, probs=changed)
+
+
+def find_text(results, labels):
+    """The position of an image with just these labels."""
+    masks = [results.spell(row) for row in results.targets]
+    return masks.index(labels)
+
+
+def test_right_answers_are_neither_confusions_nor_doubts(right):
+    assert count_confusions(right) == []
+    assert find_doubtful_names(right) == []
+
+
+def test_a_missed_label_is_confused_with_the_one_invented(right):
+    position = find_text(right, "abc")
+    wrong = answer(right, position, a=0.01, d=0.97)
+    assert count_confusions(wrong) == [Confusion("a", "d", 1.0)]
+
+
+def test_a_label_missed_for_nothing_is_counted_too(right):
+    wrong = answer(right, find_text(right, "abc"), b=0.3)
+    assert count_confusions(wrong) == [Confusion("b", "", 1.0)]
+
+
+def test_an_image_spreads_each_missed_label_over_the_invented_ones(right):
+    position = find_text(right, "ab")
+    wrong = answer(right, position, a=0.1, c=0.9, d=0.9)
+    assert count_confusions(wrong) == [Confusion("a", "c", 0.5), Confusion("a", "d", 0.5)]
+
+
+def test_a_sure_disagreement_makes_a_name_doubtful(right, tmp_path):
+    position = find_text(right, "abc")
+    [name] = find_doubtful_names(answer(right, position, a=0.04, d=0.97))
+    assert (name.position, name.missed, name.invented) == (position, "a", "d")
+    assert name.sureness == pytest.approx(0.96)
+    write_doubtful_names(tmp_path / "names.csv", answer(right, position, a=0.04, d=0.97))
+    assert len((tmp_path / "names.csv").read_text().splitlines()) == 2
+
+
+def test_a_label_that_the_model_often_misses_while_sure_makes_no_name_doubtful(right):
+    wrong = right
+    for position in np.flatnonzero(right.targets[:, 0])[:3].tolist():
+        wrong = answer(wrong, position, a=0.02)
+    assert len(count_confusions(wrong)) == 1
+    assert find_doubtful_names(wrong) == []
+
+
+def test_a_disagreement_in_doubt_says_nothing_about_the_name(right):
+    position = find_text(right, "abc")
+    assert find_doubtful_names(answer(right, position, a=0.04, d=0.6)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "missed", "invented", "suggestion"),
+    [
+        ("abca", "b", "d", "adca"),
+        ("abca", "a", "d", ""),
+        ("abc", "ab", "d", ""),
+        ("abc", "a", "", ""),
+    ],
+)
+def test_only_an_unambiguous_text_is_suggested(text, missed, invented, suggestion):
+    assert suggest_text(text, missed, invented) == suggestion

@@ -1,0 +1,13 @@
+import os
+import subprocess
+
+from captcha_tagger.tracking.priority import step_back
+
+
+def test_a_background_process_steps_back() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        try:
+            step_back(process.pid)
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        finally:
+            process.kill()

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from captcha_tagger.backbone.weights import random_weights
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.manifest import Row
+from captcha_tagger.network.backbone_folder import (
+    BackboneCard,
+    backbone_weights,
+    save_backbone,
+)
+from captcha_tagger.network.card import Normalization
+from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.training.params import TrainHead
+from captcha_tagger.training.start import start_tagger
+from tests.conftest import make_arrays, make_card, make_tagger
+
+PARAMS = TrainHead(
+    pooling="noisy_or",
+    epochs=1,
+    batch_size=4,
+    learning_rate=0.01,
+    weight_decay=0.0,
+    augment=False,
+    seed=0,
+)
+
+
+def make_data(vocabulary: str = "abcd", train_images: int = 20) -> Dataset:
+    pixels, targets = make_arrays()
+    rows = [Row(f"{i}.png", "a", str(i), 48, 24) for i in range(len(pixels))]
+    return Dataset(
+        pixels, rows, list(vocabulary), targets, np.arange(train_images), np.arange(20, 24)
+    )
+
+
+def save_synthetic(folder: Path) -> None:
+    model = make_tagger()
+    card = BackboneCard(
+        architecture=make_card().architecture,
+        source="synthetic",
+        alphabet=["a", "b", "c", "d"],
+        normalization=Normalization(mean=[100.0], std=[50.0]),
+    )
+    save_backbone(card, backbone_weights(model), folder)
+
+
+def save_random(folder: Path) -> None:
+    architecture = make_card().architecture
+    card = BackboneCard(architecture=architecture, source="random", alphabet=[], normalization=None)
+    save_backbone(card, random_weights(architecture, 0), folder)
+
+
+def test_known_labels_keep_what_the_pretraining_learned(tmp_path: Path) -> None:
+    save_synthetic(tmp_path / "backbone")
+    model = start_tagger(tmp_path / "backbone", make_data("dxba"), PARAMS)
+    learned = make_tagger()
+    assert isinstance(model.head, NoisyOrHead)
+    assert isinstance(learned.head, NoisyOrHead)
+    for label, source in ((0, 3), (2, 1), (3, 0)):
+        assert torch.equal(model.head.evidence.weight[label], learned.head.evidence.weight[source])
+    unknown = model.head.evidence.weight[1]
+    assert not any(torch.equal(unknown, known) for known in learned.head.evidence.weight)
+
+
+def test_normalization_comes_from_the_training_part(tmp_path: Path) -> None:
+    save_synthetic(tmp_path / "backbone")
+    data = make_data()
+    model = start_tagger(tmp_path / "backbone", data, PARAMS)
+    expected = float(data.pixels[data.train].mean())
+    assert model.card.normalization.mean == pytest.approx([expected])
+
+
+def test_without_training_images_the_pretraining_answers_alone(tmp_path: Path) -> None:
+    save_synthetic(tmp_path / "backbone")
+    model = start_tagger(tmp_path / "backbone", make_data(train_images=0), PARAMS)
+    assert model.card.normalization.mean == [100.0]
+    save_random(tmp_path / "random")
+    with pytest.raises(InputError, match=r"set backbone\.source to"):
+        start_tagger(tmp_path / "random", make_data(train_images=0), PARAMS)
+
+
+def test_a_new_head_does_not_touch_torchs_generator(tmp_path: Path) -> None:
+    save_random(tmp_path / "random")
+    torch.manual_seed(1)
+    start_tagger(tmp_path / "random", make_data(), PARAMS)
+    assert torch.initial_seed() == 1
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(after, torch.rand(1))
