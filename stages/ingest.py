@@ -19,7 +19,7 @@ def main(source: Path, out: Path) -> None:
     with atomic_folder(out) as folder:
         tally = ingest(source, params, folder)
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
-        write_summary(folder, summary, rejected=tally.rejected, excused=tally.excused)
+        write_summary(folder, summary, tally)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import numpy as np
 from captcha_tagger.base.files import write_json, write_table
 from captcha_tagger.data.labels import encode_texts, make_vocabulary
 from captcha_tagger.data.manifest import Row, write_manifest
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.ingest.verdicts import Tally
 from captcha_tagger.report.results import STAGES
 
 HEIGHT, WIDTH, GRID = 24, 64, (1, 8)
@@ -89,7 +91,8 @@ def _write_data(
     np.save(ingest / "pixels.npy", pixels)
     rejects = [["<b>bold</b>.txt", "not an image"], ["ab cd.png", "its text holds a blank"]]
     write_table(ingest / "rejects.csv", ["file", "reason"], rejects)
-    write_summary(ingest, summarize(rows), rejected=2, excused=0)
+    tally = Tally(Shape(1, HEIGHT, WIDTH), rows=len(rows), rejected=2)
+    write_summary(ingest, summarize(rows), tally)
     model = data / "fine_tune" / "model"
     model.mkdir(parents=True)
     (model / "weights.safetensors").write_bytes(b"weights")

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data import pixels as module
-from captcha_tagger.data.pixels import PixelWriter, open_pixels
+from captcha_tagger.data.pixels import PixelWriter, Shape, open_pixels
 
 
 def write(path, images, dropped=()):
-    with PixelWriter(path, channels=1, height=2, width=3) as writer:
+    with PixelWriter(path, Shape(1, 2, 3)) as writer:
         writer.append(images[:1])
         writer.append(images[1:])
         writer.drop(dropped)

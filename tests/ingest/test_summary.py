@@ -4,7 +4,9 @@ import pytest
 
 from captcha_tagger.base.files import read_table
 from captcha_tagger.data.manifest import Row
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.ingest.verdicts import Tally
 
 
 def make_rows(texts, **keys):
@@ -17,7 +19,8 @@ def make_rows(texts, **keys):
 @pytest.fixture
 def report(tmp_path):
     def write(rows):
-        write_summary(tmp_path, summarize(rows), rejected=2, excused=1)
+        tally = Tally(Shape(1, 50, 200), rows=len(rows), rejected=2, excused=1)
+        write_summary(tmp_path, summarize(rows), tally)
         return tmp_path
 
     return write
@@ -29,6 +32,7 @@ def test_the_numbers_are_counted(report):
     assert numbers["files"] == {"all": 204, "rejected": 2, "excused": 1}
     assert (numbers["images"], numbers["texts"], numbers["labels"]) == (201, 3, 4)
     assert numbers["images_per_label"] == {"min": 3, "max": 201}
+    assert numbers["kept_as"] == {"channels": 1, "height": 50, "width": 200}
     assert numbers["height"] == {"min": 50, "max": 51}
     assert numbers["text_length"] == {"min": 3, "most_common": 3, "max": 4, "outliers": 1}
     assert numbers["repeating_share"] == round(2 / 201, 4)

@@ -163,7 +163,7 @@ def test_a_formula_in_a_name_is_defused_in_every_table(tmp_path):
     (source / "=bad.png").write_bytes(b"")
     tally = ingest(source, tmp_path / "out", max_rejected=0.5)
     summary = summarize(iterate_manifest(tmp_path / "out" / "manifest.jsonl"))
-    write_summary(tmp_path / "out", summary, rejected=tally.rejected, excused=tally.excused)
+    write_summary(tmp_path / "out", summary, tally)
     for path in (tmp_path / "out").glob("*.csv"):
         cells = [cell for row in read_table(path) for cell in row.values()]
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)

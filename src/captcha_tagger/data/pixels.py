@@ -6,7 +6,7 @@ Written as a stream, so that memory does not grow with the number of images; rea
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,19 @@ Pixels = npt.NDArray[np.uint8]
 BLOCK_BYTES = 8_000_000
 
 
-class PixelWriter:
-    """Append images (channels, height, width) to a .npy file; use as a context manager."""
+class Shape(NamedTuple):
+    """The shape in which each image of a set is kept."""
 
-    def __init__(self, path: Path, *, channels: int, height: int, width: int) -> None:
-        self.shape = (channels, height, width)
+    channels: int
+    height: int  # pixels
+    width: int
+
+
+class PixelWriter:
+    """Append images of one shape to a .npy file; use as a context manager."""
+
+    def __init__(self, path: Path, shape: Shape) -> None:
+        self.shape = shape
         self.num_images = 0
         self._path = path
 

@@ -9,7 +9,7 @@ import stat
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -58,17 +58,18 @@ class Archive:
                 self._places.append(place)
                 check_count(len(self._names), path, max_files)
             place += size
+        self._order = array("L", sorted(range(len(self)), key=self._names.__getitem__))
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def read(self, limits: Limits) -> Iterator[Found]:
-        """Yield each file, or why it is refused, in the order of the names."""
-        previous = None
-        for index in sorted(range(len(self)), key=self._names.__getitem__):
+    def read(self, limits: Limits, places: Iterable[int]) -> Iterator[Found]:
+        """Yield the files at some places in the order of the names, or why they are refused."""
+        for place in places:
+            index = self._order[place]
             name = self._names[index]
-            yield refuse_name(name) or self._read_file(index, name == previous, limits)
-            previous = name
+            repeated = place > 0 and self._names[self._order[place - 1]] == name
+            yield refuse_name(name) or self._read_file(index, repeated, limits)
 
     def _read_file(self, index: int, repeated: bool, limits: Limits) -> Found:
         entry, _ = _read_entry(self._file, self._places[index])

@@ -44,20 +44,25 @@ def decode_sized(
     data: bytes, *, height: int, width: int, channels: int, max_pixels: int
 ) -> Decoded:
     """Do as `decode`, and keep the original's size, turned upright as its EXIF data say."""
+    image = open_image(data, max_pixels)
+    flat = image.convert("L" if channels == 1 else "RGB")
+    fitted = flat if flat.size == (width, height) else _fit(flat, width=width, height=height)
+    pixels = np.asarray(fitted).reshape(height, width, channels)
+    return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), *image.size)
+
+
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """An upright, opaque L, RGB or CMYK image; InputError says why the bytes are none."""
     if not data:
         raise InputError("empty file")
     try:
-        image = _open_upright(data, max_pixels)
-        flat = _flatten(image).convert("L" if channels == 1 else "RGB")
-        fitted = flat if flat.size == (width, height) else _fit(flat, width=width, height=height)
-        pixels = np.asarray(fitted).reshape(height, width, channels)
+        return _flatten(_open_upright(data, max_pixels))
     except InputError:
         raise
     except MemoryError:
         raise InputError("needs more memory than there is") from None
     except Exception as error:  # Pillow's decoders raise almost anything on damaged data
         raise InputError(f"damaged image: {_describe(error)}") from None
-    return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), *image.size)
 
 
 def _open_upright(data: bytes, max_pixels: int) -> Image.Image:

@@ -18,11 +18,13 @@ from captcha_tagger.base.files import write_json
 from captcha_tagger.base.processes import count_cores, map_batches
 from captcha_tagger.data.labels import read_text
 from captcha_tagger.data.manifest import Row
-from captcha_tagger.data.pixels import Pixels, PixelWriter
+from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
+from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.decoding import decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.source import open_source
+from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
+from captcha_tagger.ingest.source import Source, open_source
 from captcha_tagger.ingest.verdicts import Reject, Seen, Tally, check_tally, format_outcome, settle
 
 BATCH_FILES = 64
@@ -35,41 +37,32 @@ Judged = tuple[Pixels, list[Row | Reject]]
 def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     """Fill the folder from the source; InputError when what it holds cannot be learned from."""
     spool = folder / "spool.jsonl"
-    with PixelWriter(
-        folder / "pixels.npy",
-        channels=params.channels,
-        height=params.height,
-        width=params.width,
-    ) as writer:
-        seen = _decode_all(source, params, writer, spool)
-        tally = settle(spool, seen, folder)
-        writer.drop(tally.dropped_pixels)
+    with open_source(source, _limits(params)) as opened:
+        shape = choose_shape(opened.read(pick_samples(range(opened.num_files), SAMPLED)), params)
+        print(f"ingest: {describe_shape(shape)}")
+        with PixelWriter(folder / "pixels.npy", shape) as writer:
+            seen = _decode_all(opened, params, writer, spool)
+            tally = settle(spool, seen, folder, shape)
+            writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
     write_json(folder / "vocabulary.json", sorted(tally.labels))
     return tally
 
 
-def judge_batch(batch: Sequence[Found], params: Ingest) -> Judged:
+def judge_batch(batch: Sequence[Found], params: Ingest, shape: Shape) -> Judged:
     """Return the pixels (images, channels, height, width) of the good files, and all outcomes."""
     pixels: list[Pixels] = []
-    outcomes = [_judge(found, params, pixels) for found in batch]
-    shape = (-1, params.channels, params.height, params.width)
-    return np.array(pixels, np.uint8).reshape(shape), outcomes
+    outcomes = [_judge(found, params, shape, pixels) for found in batch]
+    return np.array(pixels, np.uint8).reshape(-1, *shape), outcomes
 
 
-def _judge(found: Found, params: Ingest, pixels: list[Pixels]) -> Row | Reject:
+def _judge(found: Found, params: Ingest, shape: Shape, pixels: list[Pixels]) -> Row | Reject:
     if found.refusal:
         return Reject(found.file, found.refusal, found.clutter)
     try:
         text = read_text(found.file, pattern=params.name_pattern, case=params.case)
-        image = decode_sized(
-            found.data,
-            height=params.height,
-            width=params.width,
-            channels=params.channels,
-            max_pixels=params.max_image_pixels,
-        )
+        image = decode_sized(found.data, max_pixels=params.max_image_pixels, **shape._asdict())
     except InputError as error:
         return Reject(found.file, str(error))
     pixels.append(image.pixels)
@@ -77,17 +70,17 @@ def _judge(found: Found, params: Ingest, pixels: list[Pixels]) -> Row | Reject:
     return Row(found.file, text, digest, image.width, image.height)
 
 
-def _decode_all(source: Path, params: Ingest, writer: PixelWriter, spool: Path) -> Seen:
+def _decode_all(source: Source, params: Ingest, writer: PixelWriter, spool: Path) -> Seen:
     """Write the first image of each pixels, and to the spool what became of each file."""
     seen = Seen()
-    with open_source(source, _limits(params)) as opened, spool.open("w", encoding="utf-8") as lines:
+    with spool.open("w", encoding="utf-8") as lines:
         results = map_batches(
-            partial(judge_batch, params=params),
-            _batch(opened.files),
-            processes=count_cores() if opened.num_files > SERIAL_FILES else 1,
-            on_crash=partial(_reject_crash, params=params),
+            partial(judge_batch, params=params, shape=writer.shape),
+            _batch(source.files),
+            processes=count_cores() if source.num_files > SERIAL_FILES else 1,
+            on_crash=partial(_reject_crash, shape=writer.shape),
         )
-        with tqdm(total=opened.num_files, unit=" images", desc="ingest", disable=None) as bar:
+        with tqdm(total=source.num_files, unit=" images", desc="ingest", disable=None) as bar:
             for pixels, outcomes in results:
                 rows = [outcome for outcome in outcomes if isinstance(outcome, Row)]
                 writer.append(pixels[[seen.add(row) for row in rows]])
@@ -96,8 +89,8 @@ def _decode_all(source: Path, params: Ingest, writer: PixelWriter, spool: Path) 
     return seen
 
 
-def _reject_crash(found: Found, params: Ingest) -> Judged:
-    empty = np.empty((0, params.channels, params.height, params.width), np.uint8)
+def _reject_crash(found: Found, shape: Shape) -> Judged:
+    empty = np.empty((0, *shape), np.uint8)
     return empty, [Reject(found.file, "damaged image: it crashes its decoder")]
 
 

@@ -12,19 +12,15 @@ class Ingest(Section):
     source: Annotated[str, Field(min_length=1)]
     name_pattern: str
     case: Literal["keep", "lower", "upper"]
-    height: Annotated[int, Field(ge=16, le=2048)]
-    width: Annotated[int, Field(ge=16, le=4096)]
-    color: Literal["grey", "rgb"]
+    height: Literal["auto"] | Annotated[int, Field(ge=16, le=2048)]
+    width: Literal["auto"] | Annotated[int, Field(ge=16, le=4096)]
+    color: Literal["auto", "grey", "rgb"]
     max_rejected: Share
     max_files: Count
     max_file_bytes: Count
     max_total_bytes: Count
     max_compression_ratio: Annotated[float, Field(ge=1)]
     max_image_pixels: Count
-
-    @property
-    def channels(self) -> int:
-        return 1 if self.color == "grey" else 3
 
     @model_validator(mode="after")
     def _pattern_names_the_text(self) -> Self:

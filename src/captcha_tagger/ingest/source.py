@@ -5,9 +5,10 @@ What would hang, fill memory or leave the source is not read.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
@@ -24,10 +25,11 @@ from captcha_tagger.ingest.limits import (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The number of files and, once, the files."""
+    """The number of files and, once, the files; and at any time some of them."""
 
     num_files: int
     files: Iterator[Found]
+    read: Callable[[Iterable[int]], Iterator[Found]]  # some of them, by their places by name
 
 
 @contextmanager
@@ -35,11 +37,16 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
     """Open a folder or a zip; InputError when it is neither or holds too many files."""
     if path.is_dir():
         names = sorted(_walk(path, limits.max_files))
-        yield Source(len(names), cap_total((_read_file(path, n, limits) for n in names), limits))
+
+        def read(picks: Iterable[int]) -> Iterator[Found]:
+            return (_read_file(path, names[pick], limits) for pick in picks)
+
+        yield Source(len(names), cap_total(read(range(len(names))), limits), read)
     elif path.is_file():
         with path.open("rb") as file:
             archive = open_archive(file, path, limits.max_files)
-            yield Source(len(archive), cap_total(archive.read(limits), limits))
+            read = partial(archive.read, limits)
+            yield Source(len(archive), cap_total(read(range(len(archive))), limits), read)
     else:
         raise InputError(
             f"{path}: no such folder or zip; set ingest.source (under `dvc exp run --temp` or "

@@ -12,6 +12,7 @@ from typing import Any
 
 from captcha_tagger.base.files import write_json, write_table
 from captcha_tagger.data.manifest import Row
+from captcha_tagger.ingest.verdicts import Tally
 
 OUTLIER_SHARE = 0.01  # a text length as rare as this is more often a slip than a captcha
 SHOWN = 20
@@ -58,20 +59,24 @@ def summarize(rows: Iterable[Row]) -> Summary:
     return summary
 
 
-def write_summary(folder: Path, summary: Summary, *, rejected: int, excused: int) -> None:
+def write_summary(folder: Path, summary: Summary, tally: Tally) -> None:
     """Write report.json and labels.csv; excused files are no fault."""
-    write_json(folder / "report.json", _list_numbers(summary, rejected, excused))
+    write_json(folder / "report.json", _list_numbers(summary, tally))
     columns = ["label", "images", "share", "repeated"]
     write_table(folder / "labels.csv", columns, _list_labels(summary))
 
 
-def _list_numbers(summary: Summary, rejected: int, excused: int) -> dict[str, Any]:
+def _list_numbers(summary: Summary, tally: Tally) -> dict[str, Any]:
     widths, heights = zip(*summary.sizes, strict=True)
     counts = summary.labels.values()
     return {
-        "files": {"all": summary.images + rejected + excused, "rejected": rejected,
-                  "excused": excused},
+        "files": {
+            "all": tally.rows + tally.rejected + tally.excused,
+            "rejected": tally.rejected,
+            "excused": tally.excused,
+        },
         "images": summary.images,
+        "kept_as": tally.shape._asdict(),
         "texts": len(summary.texts),
         "labels": len(summary.labels),
         "images_per_label": {"min": min(counts), "max": max(counts)},

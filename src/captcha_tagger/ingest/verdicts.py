@@ -15,6 +15,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
 from captcha_tagger.data.labels import label_set
 from captcha_tagger.data.manifest import Row, format_row
+from captcha_tagger.data.pixels import Shape
 
 CONFLICT = "conflict: the same pixels stand under another text"
 SHOWN_REASONS = 3
@@ -50,8 +51,9 @@ class Seen:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of rows, rejected and excused files, and what else the whole spool tells."""
+    """The shape that images are kept in, counts of files, and what else the whole spool tells."""
 
+    shape: Shape
     rows: int = 0
     rejected: int = 0
     excused: int = 0
@@ -65,9 +67,9 @@ def format_outcome(outcome: Row | Reject) -> str:
     return json.dumps(outcome) + "\n"
 
 
-def settle(spool: Path, seen: Seen, folder: Path) -> Tally:
+def settle(spool: Path, seen: Seen, folder: Path, shape: Shape) -> Tally:
     """Write manifest.jsonl and rejects.csv; say which of the written pixels have no row."""
-    tally = Tally()
+    tally = Tally(shape)
     with (folder / "manifest.jsonl").open("w", encoding="utf-8", newline="\n") as manifest:
         rejects = _sift(spool, seen, tally, manifest)
         table = ((reject.file, reject.reason) for reject in rejects)

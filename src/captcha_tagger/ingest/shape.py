@@ -1,0 +1,93 @@
+"""The shape in which a set's images are kept, chosen from a sample of them.
+
+Some files and the params of ingest -> Shape. Chosen so that characters have about the size that
+the pretraining drew them in, whatever the size of the originals.
+"""
+
+import statistics
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.labels import read_text
+from captcha_tagger.data.pixels import Shape
+from captcha_tagger.ingest.decoding import open_image
+from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.params import Ingest
+
+SAMPLED = 400  # files
+LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50
+NARROWEST, WIDEST = 64, 384
+COLUMNS_A_CHARACTER = 36  # pixels from one character to the next, in the middle of what was drawn
+ROOM_A_CHARACTER = 16  # pixels; a text head needs a position and a blank for each character
+COLOURED = 24  # of 255, between the highest and the lowest channel: more than JPEG leaves on grey
+COLOURED_AREA, COLOURED_IMAGES = 0.01, 0.05  # shares
+
+
+class Sight(NamedTuple):
+    """What one image shows: its upright size, how long its text is, whether it has colour."""
+
+    width: int
+    height: int
+    length: int
+    coloured: bool
+
+
+def choose_shape(files: Iterable[Found], params: Ingest) -> Shape:
+    """What params say, and for each `auto` what suits most of the files."""
+    if "auto" not in (params.height, params.width, params.color):
+        sights = []
+    else:
+        sights = [sight for found in files if (sight := _look_at(found, params))]
+    height, width = _choose_size(params, sights)
+    return Shape(3 if _choose_colour(params, sights) else 1, height, width)
+
+
+def describe_shape(shape: Shape) -> str:
+    colour = "in colour" if shape.channels == 3 else "in grey"
+    return f"images are kept {colour} at {shape.width}x{shape.height} pixels"
+
+
+def _choose_colour(params: Ingest, sights: list[Sight]) -> bool:
+    if params.color != "auto":
+        return params.color == "rgb"
+    coloured = sum(sight.coloured for sight in sights)
+    return coloured > COLOURED_IMAGES * len(sights)
+
+
+def _choose_size(params: Ingest, sights: list[Sight]) -> tuple[int, int]:
+    """Height and width: what is given stays, the rest follows from the median aspect and length."""
+    aspect = statistics.median([sight.width / sight.height for sight in sights] or [4.0])
+    length = statistics.median([sight.length for sight in sights] or [5])
+    longest = max([sight.length for sight in sights], default=0)
+    if params.height != "auto":
+        height = params.height
+    else:
+        wanted = COLUMNS_A_CHARACTER * length if params.width == "auto" else params.width
+        height = min(HIGHEST, max(LOWEST, round(wanted / aspect)))
+    if params.width != "auto":
+        return height, params.width
+    least = max(NARROWEST, ROOM_A_CHARACTER * longest)
+    return height, max(least, min(WIDEST, round(height * aspect)))
+
+
+def _look_at(found: Found, params: Ingest) -> Sight | None:
+    """Nothing of a file that ingest will reject."""
+    if found.refusal:
+        return None
+    try:
+        text = read_text(found.file, pattern=params.name_pattern, case="keep")
+        image = open_image(found.data, params.max_image_pixels)
+    except InputError:
+        return None
+    return Sight(image.width, image.height, len(text), _is_coloured(image))
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    """Whether more of the image than stray pixels differs from grey."""
+    channels = np.asarray(image.convert("RGB"))
+    spread = channels.max(2).astype(np.int16) - channels.min(2)
+    return float((spread > COLOURED).mean()) > COLOURED_AREA

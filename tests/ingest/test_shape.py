@@ -1,0 +1,63 @@
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.data.pixels import Shape
+from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.shape import choose_shape
+from tests.repository import PARAMS_FILE
+
+AUTO = {"height": "auto", "width": "auto", "color": "auto"}
+PARAMS = load_params(PARAMS_FILE).ingest.model_copy(update=AUTO)
+
+
+def make_files(size, text, color=(90, 90, 90), number=9):
+    image = Image.new("RGB", size, "white")
+    image.paste(color, (2, 2, size[0] // 2, size[1] // 2))
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return [Found(f"{text}_{n}.png", buffer.getvalue()) for n in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "height", "width"),
+    [
+        ((200, 50), "bny23", 50, 200),  # the Kaggle set's
+        ((58, 22), "1234", 55, 145),
+        ((640, 360), "482913", 122, 217),
+        ((400, 40), "abcd", 50, 384),  # wide for its text: as wide as is worth its time
+        ((60, 60), "abcdef", 128, 128),  # high for its text
+    ],
+)
+def test_characters_get_about_the_size_that_the_pretraining_drew(size, text, height, width):
+    assert choose_shape(make_files(size, text), PARAMS) == Shape(1, height, width)
+
+
+def test_what_params_give_stays():
+    files = make_files((640, 360), "4829")
+    for given in ({"height": 64}, {"width": 100}, {"height": 30, "width": 70, "color": "rgb"}):
+        shape = choose_shape(files, PARAMS.model_copy(update=given))
+        assert shape.height == given.get("height", shape.height)
+        assert shape.width == given.get("width", shape.width)
+        assert shape.channels == (3 if "color" in given else 1)
+    assert choose_shape(files, PARAMS.model_copy(update={"height": 64})).width == 114
+
+
+def test_colour_is_kept_where_there_is_any():
+    assert choose_shape(make_files((200, 50), "abcd", "red"), PARAMS).channels == 3
+    faint = (120, 128, 132)  # what JPEG may leave on grey
+    assert choose_shape(make_files((200, 50), "abcd", faint), PARAMS).channels == 1
+
+
+def test_mixed_sizes_get_the_shape_of_most():
+    files = make_files((200, 50), "bny23") + make_files((50, 200), "bny23", number=3)
+    assert choose_shape(files, PARAMS) == Shape(1, 50, 200)
+
+
+def test_files_that_ingest_will_reject_do_not_count():
+    files = make_files((200, 50), "bny23", number=1)
+    bad = [Found("aaaaa.png", b"no image"), Found("a.txt", refusal="not named as an image")]
+    assert choose_shape([*bad, *files], PARAMS) == Shape(1, 50, 200)
+    assert choose_shape(bad, PARAMS).height >= 50
