@@ -1,6 +1,7 @@
-"""The `synthetic` backbone: a Tagger over a broad alphabet, trained on captchas drawn on the fly.
+"""The `synthetic` backbone: a Tagger that learns to read captchas drawn on the fly.
 
-Params -> backbone and head weights. No image is seen twice, and batch i is a function of (seed, i).
+Params -> backbone and head weights over a broad alphabet. No image is seen twice, and batch i is a
+function of (seed, i).
 """
 
 from collections.abc import Iterator
@@ -20,13 +21,13 @@ from captcha_tagger.engine.loop import History, Phase, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.card import Architecture, ModelCard, Normalization
-from captcha_tagger.network.ctc import label_logits, text_losses
+from captcha_tagger.network.ctc import label_logits, reading_losses
 from captcha_tagger.network.heads import CtcHead
 from captcha_tagger.network.tagger import Tagger
 
 REPORTS = 10  # epochs are all the same here: they only pace the progress and the resume file
 BURST = 32  # steps drawn at a time
-SETS_SHARE = float(__import__("os").environ.get("SETS_SHARE", "0.3"))
+SETS_SHARE = 0.3  # of the steps teach which labels are there, and only then where
 LEAST = -1e4  # the logit of a label that is left out: no share, and no infinity to divide by
 NORMALIZATION_STEP = 2**31  # a batch that training never reaches
 
@@ -72,7 +73,10 @@ def _start(architecture: Architecture, params: Backbone) -> Tagger:
 
 
 class _Objective:
-    """The loss of one batch over the labels that each image's own alphabet can hold."""
+    """The loss of one batch over the labels that each image's own alphabet can hold.
+
+    Their set comes first, and then their order with it.
+    """
 
     def __init__(self, model: Tagger, params: Backbone, machine: Machine, num_steps: int) -> None:
         self.model, self.params, self.machine = model, params, machine
@@ -88,11 +92,10 @@ class _Objective:
         with self.machine.autocast():
             weights = self.model.head.weigh(self.model.features(batch.pixels.to(device)))
         log_probs = _leave_out(weights, ~batch.scored.to(device)).log_softmax(-1)
-        share = step / self.num_steps
-        sets = _set_loss(label_logits(log_probs), batch)
-        if share < SETS_SHARE:
-            return sets
-        return sets + text_losses(log_probs, batch.texts).mean().to(device)
+        sets = _set_losses(label_logits(log_probs), batch)
+        if step < SETS_SHARE * self.num_steps:
+            return sets.mean()
+        return reading_losses(log_probs, batch.texts, sets).mean()
 
     def _draw(self, first: int) -> Iterator[Drawn]:
         """The batches from step `first` on, the same for any number of drawing processes.
@@ -127,8 +130,8 @@ def _leave_out(weights: Tensor, unscored: Tensor) -> Tensor:
     return weights.masked_fill(with_blank[:, None], LEAST)
 
 
-def _set_loss(logits: Tensor, batch: Drawn) -> Tensor:
-    """Binary cross-entropy of the labels that count."""
+def _set_losses(logits: Tensor, batch: Drawn) -> Tensor:
+    """Binary cross-entropy of the labels that count, summed over them: (batch,)."""
     targets, scored = batch.targets.to(logits.device), batch.scored.to(logits.device)
     losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (losses * scored).sum() / scored.sum()
+    return (losses * scored).sum(1)

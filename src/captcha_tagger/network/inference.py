@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.network.ctc import text_losses
+from captcha_tagger.network.ctc import reading_losses
 from captcha_tagger.network.heads import Answer
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.network.reading import read
@@ -47,13 +47,12 @@ def infer(model: Tagger, images: LabelledImages, how: Read = GREEDY) -> Inferred
 
 
 def measure_losses(answer: Answer, images: LabelledImages, picks: Tensor) -> Tensor:
-    """What training lowers, for each picked image (batch,): of its text, or of its label set."""
-    if answer.log_probs is not None:
-        return text_losses(answer.log_probs, images.texts[picks])
+    """What training lowers, of each picked image (batch,): nats a character, or a label."""
     targets = images.targets[picks.to(images.device)]
-    return functional.binary_cross_entropy_with_logits(
-        answer.logits, targets, reduction="none"
-    ).mean(1)
+    sets = functional.binary_cross_entropy_with_logits(answer.logits, targets, reduction="none")
+    if answer.log_probs is None:
+        return sets.mean(1)
+    return reading_losses(answer.log_probs, images.texts[picks], sets.sum(1))
 
 
 @torch.no_grad()
