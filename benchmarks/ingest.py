@@ -133,7 +133,7 @@ def time_training(out: Path, count: int) -> float:
     model = Tagger(
         ModelCard(
             architecture=Architecture(name="compact", output_stride=8, dropped_stages=0),
-            pooling="noisy_or",
+            head="noisy_or",
             channels=1,
             height=params.ingest.height,
             width=params.ingest.width,

@@ -55,7 +55,7 @@ def make_step(architecture: str, batch_size: int, machine: Machine) -> Callable[
     """A fine-tuning step on random images of the Kaggle set's shape."""
     card = ModelCard(
         architecture=Architecture(name=architecture, output_stride=8, dropped_stages=0),
-        pooling="noisy_or",
+        head="noisy_or",
         channels=1,
         height=50,
         width=200,

@@ -31,7 +31,7 @@ from captcha_tagger.training.start import start_tagger
 
 FOLDS = 5
 ORIGINAL_HEAD: dict[str, object] = {  # the original's head, epochs and rates
-    "train_head.pooling": "concat",
+    "train_head.head": "concat",
     "train_head.epochs": 5,
     "fine_tune.epochs": 15,
     "fine_tune.learning_rates": [0.001, 0.01],

@@ -15,6 +15,7 @@ from captcha_tagger.evaluate.ask import ask
 from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.network.model_folder import load_model
+from captcha_tagger.network.params import Read
 
 
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
@@ -22,7 +23,8 @@ def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
     machine = set_up(load_section("compute", Compute))
     data = load_dataset(ingest, split)
     model = load_model(fine_tune / "model", machine.device)
-    answers = ask(model, data.validation_images(machine.device))
+    images = data.validation_images(machine.device)
+    answers = ask(model, images, load_section("read", Read))
     evaluation = evaluate(answers, data.validation_rows, model.card, params)
     write_evaluation(evaluation, out)
     print(evaluation.headline())

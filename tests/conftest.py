@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.kills import shrink, time_stages
 from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.data.labels import index_texts
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.network.card import Architecture, ModelCard, Normalization
 from captcha_tagger.network.tagger import Tagger
@@ -33,10 +34,10 @@ def machine() -> Iterator[Machine]:
     torch.set_num_threads(threads)
 
 
-def make_card(pooling: str = "noisy_or", name: str = "compact", channels: int = 1) -> ModelCard:
+def make_card(head: str = "ctc", name: str = "compact", channels: int = 1) -> ModelCard:
     return ModelCard(
         architecture=Architecture(name=name, output_stride=8, dropped_stages=0),
-        pooling=pooling,  # type: ignore[arg-type]
+        head=head,  # type: ignore[arg-type]
         channels=channels,  # type: ignore[arg-type]
         height=24,
         width=48,
@@ -46,9 +47,9 @@ def make_card(pooling: str = "noisy_or", name: str = "compact", channels: int = 
     )
 
 
-def make_tagger(pooling: str = "noisy_or", seed: int = 0) -> Tagger:
+def make_tagger(head: str = "ctc", seed: int = 0) -> Tagger:
     torch.manual_seed(seed)
-    return Tagger(make_card(pooling)).eval()
+    return Tagger(make_card(head)).eval()
 
 
 def make_arrays(num_images: int = 24) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -65,7 +66,15 @@ def make_arrays(num_images: int = 24) -> tuple[NDArray[np.uint8], NDArray[np.flo
 @pytest.fixture
 def images() -> LabelledImages:
     pixels, targets = make_arrays()
-    return LabelledImages(pixels, targets, np.arange(len(pixels)), torch.device("cpu"))
+    return LabelledImages(
+        pixels, targets, spell(targets), np.arange(len(pixels)), torch.device("cpu")
+    )
+
+
+def spell(targets: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Texts of the targets' labels in order; of `a` alone where there is none."""
+    texts = ["".join(np.array(VOCABULARY)[row > 0.5]) or "a" for row in targets]
+    return index_texts(texts, VOCABULARY)
 
 
 @dataclass(frozen=True)

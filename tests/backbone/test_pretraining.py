@@ -72,7 +72,7 @@ def test_the_head_comes_along_with_a_row_per_character(machine: Machine) -> None
     model = train(machine)
     assert model.card.vocabulary == VOCABULARY
     weights = backbone_weights(model)
-    assert weights["head.evidence.bias"].shape == (62,)
+    assert weights["head.evidence.bias"].shape == (63,)
     assert weights.keys() - {"head.evidence.weight", "head.evidence.bias"} == set(
         model.backbone.state_dict()
     )

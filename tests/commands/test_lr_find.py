@@ -15,7 +15,7 @@ def test_rates_grow_and_the_suggestion_lies_where_the_loss_falls(machine: Machin
     everything = np.arange(len(pixels))
     data = Dataset(pixels, rows, VOCABULARY, targets, everything, everything)
     params = TrainHead(
-        pooling="noisy_or",
+        head="ctc",
         epochs=1,
         batch_size=8,
         learning_rate=0.01,

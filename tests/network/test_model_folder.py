@@ -9,9 +9,9 @@ from captcha_tagger.network.model_folder import CARD, WEIGHTS, load_model, save_
 from tests.conftest import make_tagger
 
 
-@pytest.mark.parametrize("pooling", ["noisy_or", "concat"])
-def test_a_loaded_model_gives_the_same_logits(tmp_path: Path, pooling: str) -> None:
-    model = make_tagger(pooling)
+@pytest.mark.parametrize("head", ["ctc", "noisy_or", "concat"])
+def test_a_loaded_model_gives_the_same_logits(tmp_path: Path, head: str) -> None:
+    model = make_tagger(head)
     model.set_threshold(0.3)
     save_model(model, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
@@ -51,6 +51,6 @@ def test_what_is_no_model_is_said_in_a_line(tmp_path: Path) -> None:
     card.write_text(card.read_text().replace('"d"', '"d", "e"'))
     with pytest.raises(InputError, match=r"do not fit model\.json"):
         load_model(tmp_path / "model")
-    card.write_text(card.read_text().replace('"pooling"', '"poling"'))
-    with pytest.raises(InputError, match=r"model\.json: pooling: .*train the model again"):
+    card.write_text(card.read_text().replace('"head"', '"haed"'))
+    with pytest.raises(InputError, match=r"model\.json: head: .*train the model again"):
         load_model(tmp_path / "model")

@@ -4,7 +4,8 @@ import torch
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.network.backbones import build_backbone, first_convolution
 from captcha_tagger.network.card import Architecture
-from captcha_tagger.network.tagger import NoisyOrHead, Tagger
+from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.network.tagger import Tagger
 from tests.conftest import make_card, make_tagger
 
 
@@ -14,8 +15,9 @@ def pixels(batch: int = 3) -> torch.Tensor:
 
 
 def test_noisy_or_is_one_minus_the_product_of_absences() -> None:
-    model = make_tagger()
-    evidence = torch.sigmoid(model.evidence(pixels()).double())
+    model = make_tagger("noisy_or")
+    assert isinstance(model.head, NoisyOrHead)
+    evidence = model.head.show(model.features(pixels())).double()
     expected = 1 - (1 - evidence).prod(-1).prod(-1)
     torch.testing.assert_close(
         torch.sigmoid(model(pixels()).double()), expected, rtol=1e-4, atol=1e-6
@@ -34,7 +36,7 @@ def test_noisy_or_stays_finite_at_the_extremes(logit: float) -> None:
 
 
 def test_initial_probs_are_the_base_rates() -> None:
-    model = make_tagger()
+    model = make_tagger("noisy_or")
     rates = torch.tensor([0.1, 0.25, 0.5, 0.9])
     assert isinstance(model.head, NoisyOrHead)
     model.head.start_from_base_rates(rates, model.columns)
@@ -42,9 +44,9 @@ def test_initial_probs_are_the_base_rates() -> None:
     torch.testing.assert_close(torch.sigmoid(model(pixels(1)))[0], rates)
 
 
-@pytest.mark.parametrize("pooling", ["noisy_or", "concat"])
-def test_freezing_stops_gradients_and_running_statistics(pooling: str) -> None:
-    model = make_tagger(pooling).train()
+@pytest.mark.parametrize("head", ["ctc", "noisy_or", "concat"])
+def test_freezing_stops_gradients_and_running_statistics(head: str) -> None:
+    model = make_tagger(head).train()
     model.freeze_backbone()
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     model(pixels()).sum().backward()

@@ -106,7 +106,9 @@ def test_predict_reports_a_bad_file_and_goes_on(
     output = capsys.readouterr()
     found = json.loads(output.out)
     assert [Path(row["file"]).name for row in found] == ["a.png", "b.PNG"]
-    assert set(found[0]) == {"file", "labels", "probs", "threshold"}
+    assert set(found[0]) == {
+        "file", "text", "confidence", "spans", "labels", "probs", "threshold"
+    }  # fmt: skip
     assert "bad.png" in output.err
     assert len(find_images([str(images / "**/*.png"), str(images / "deeper")])) == 3
     with pytest.raises(InputError, match="none of 1 files"):

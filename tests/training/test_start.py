@@ -14,13 +14,13 @@ from captcha_tagger.network.backbone_folder import (
     save_backbone,
 )
 from captcha_tagger.network.card import Normalization
-from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.network.heads import EVIDENCE
 from captcha_tagger.training.params import TrainHead
 from captcha_tagger.training.start import start_tagger
 from tests.conftest import make_arrays, make_card, make_tagger
 
 PARAMS = TrainHead(
-    pooling="noisy_or",
+    head="ctc",
     epochs=1,
     batch_size=4,
     learning_rate=0.01,
@@ -38,8 +38,8 @@ def make_data(vocabulary: str = "abcd", train_images: int = 20) -> Dataset:
     )
 
 
-def save_synthetic(folder: Path) -> None:
-    model = make_tagger()
+def save_synthetic(folder: Path, head: str = "ctc") -> None:
+    model = make_tagger(head)
     card = BackboneCard(
         architecture=make_card().architecture,
         source="synthetic",
@@ -58,13 +58,43 @@ def save_random(folder: Path) -> None:
 def test_known_labels_keep_what_the_pretraining_learned(tmp_path: Path) -> None:
     save_synthetic(tmp_path / "backbone")
     model = start_tagger(tmp_path / "backbone", make_data("dxba"), PARAMS)
-    learned = make_tagger()
-    assert isinstance(model.head, NoisyOrHead)
-    assert isinstance(learned.head, NoisyOrHead)
-    for label, source in ((0, 3), (2, 1), (3, 0)):
-        assert torch.equal(model.head.evidence.weight[label], learned.head.evidence.weight[source])
-    unknown = model.head.evidence.weight[1]
-    assert not any(torch.equal(unknown, known) for known in learned.head.evidence.weight)
+    for name in EVIDENCE:
+        new, learned = model.head.get_parameter(name), make_tagger().head.get_parameter(name)
+        assert torch.equal(new[[0, 2, 3, 4]], learned[[3, 1, 0, 4]])  # the blank's row is the last
+        assert not any(torch.equal(new[1], known) for known in learned)
+
+
+def test_without_a_blank_labels_keep_their_odds_against_it(tmp_path: Path) -> None:
+    """sigmoid(z_label - z_blank) is a label's share of what it and the blank have."""
+    save_synthetic(tmp_path / "backbone")
+    params = PARAMS.model_copy(update={"head": "noisy_or"})
+    model = start_tagger(tmp_path / "backbone", make_data(), params)
+    for name in EVIDENCE:
+        learned = make_tagger().head.get_parameter(name)
+        assert torch.equal(model.head.get_parameter(name), learned[:-1] - learned[-1])
+
+
+def test_evidence_learned_without_a_blank_counts_against_zero(tmp_path: Path) -> None:
+    save_synthetic(tmp_path / "backbone", "noisy_or")
+    model = start_tagger(tmp_path / "backbone", make_data(), PARAMS)
+    for name in EVIDENCE:
+        learned = make_tagger("noisy_or").head.get_parameter(name)
+        new = model.head.get_parameter(name)
+        assert torch.equal(new[:-1], learned)
+        assert not new[-1].any()
+
+
+def test_a_text_longer_than_its_columns_is_one_line(tmp_path: Path) -> None:
+    """zero_infinity would train on without it, and never say so."""
+    save_synthetic(tmp_path / "backbone")
+    data = make_data()
+    data.rows[3] = data.rows[3]._replace(text="aabb")  # 6 columns: a blank within aa and bb
+    start_tagger(tmp_path / "backbone", data, PARAMS)
+    data.rows[3] = data.rows[3]._replace(text="aabbc")
+    with pytest.raises(InputError, match=r"3\.png: .* takes 7 .* ingest\.width to 56 or more"):
+        start_tagger(tmp_path / "backbone", data, PARAMS)
+    noisy_or = PARAMS.model_copy(update={"head": "noisy_or"})
+    start_tagger(tmp_path / "backbone", data, noisy_or)
 
 
 def test_normalization_comes_from_the_training_part(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""The `synthetic` backbone: a Tagger over a broad alphabet, trained on captchas drawn on the fly.
+"""The `synthetic` backbone: a Tagger that learns to read captchas drawn on the fly.
 
-Params -> backbone and head weights. No image is seen twice, and batch i is a function of (seed, i).
+Params -> backbone and head weights over a broad alphabet. No image is seen twice, and batch i is a
+function of (seed, i).
 """
 
 from collections.abc import Iterator
@@ -20,11 +21,14 @@ from captcha_tagger.engine.loop import History, Phase, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.card import Architecture, ModelCard, Normalization
-from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.network.ctc import label_logits, reading_losses
+from captcha_tagger.network.heads import CtcHead
 from captcha_tagger.network.tagger import Tagger
 
 REPORTS = 10  # epochs are all the same here: they only pace the progress and the resume file
 BURST = 32  # steps drawn at a time
+SETS_SHARE = 0.3  # of the steps teach which labels are there, and only then where
+LEAST = -1e4  # the logit of a label that is left out: no share, and no infinity to divide by
 NORMALIZATION_STEP = 2**31  # a batch that training never reaches
 
 
@@ -50,7 +54,7 @@ def _start(architecture: Architecture, params: Backbone) -> Tagger:
         model = Tagger(
             ModelCard(
                 architecture=architecture,
-                pooling="noisy_or",
+                head="ctc",
                 channels=1,
                 height=HEIGHT,
                 width=WIDTH,
@@ -62,14 +66,17 @@ def _start(architecture: Architecture, params: Backbone) -> Tagger:
                 threshold=0.5,
             )
         )
-        assert isinstance(model.head, NoisyOrHead)
+        assert isinstance(model.head, CtcHead)
         rates = sample.targets.sum(0) / sample.scored.sum(0).clamp_min(1)
         model.head.start_from_base_rates(rates.clamp(0.01, 0.99), model.columns)
     return model
 
 
 class _Objective:
-    """The loss of one batch over the labels that each image's own alphabet can hold."""
+    """The loss of one batch over the labels that each image's own alphabet can hold.
+
+    Their set comes first, and then their order with it.
+    """
 
     def __init__(self, model: Tagger, params: Backbone, machine: Machine, num_steps: int) -> None:
         self.model, self.params, self.machine = model, params, machine
@@ -81,13 +88,14 @@ class _Objective:
             self._batches = self._draw(step)
         batch = next(self._batches)
         device = self.machine.device
+        assert isinstance(self.model.head, CtcHead)
         with self.machine.autocast():
-            logits = self.model(batch.pixels.to(device))
-        losses = functional.binary_cross_entropy_with_logits(
-            logits.float(), batch.targets.to(device), reduction="none"
-        )
-        scored = batch.scored.to(device)
-        return (losses * scored).sum() / scored.sum()
+            weights = self.model.head.weigh(self.model.features(batch.pixels.to(device)))
+        log_probs = _leave_out(weights, ~batch.scored.to(device)).log_softmax(-1)
+        sets = _set_losses(label_logits(log_probs), batch)
+        if step < SETS_SHARE * self.num_steps:
+            return sets.mean()
+        return reading_losses(log_probs, batch.texts, sets).mean()
 
     def _draw(self, first: int) -> Iterator[Drawn]:
         """The batches from step `first` on, the same for any number of drawing processes.
@@ -114,3 +122,16 @@ class _Objective:
 def _draw_step(batch_size: int, seed: int, step: int) -> Drawn:
     torch.set_num_threads(1)
     return draw_batch(batch_size, seed, step)
+
+
+def _leave_out(weights: Tensor, unscored: Tensor) -> Tensor:
+    """Take labels (batch, labels) out of the columns' choice (batch, columns, labels + 1)."""
+    with_blank = functional.pad(unscored, (0, 1))
+    return weights.masked_fill(with_blank[:, None], LEAST)
+
+
+def _set_losses(logits: Tensor, batch: Drawn) -> Tensor:
+    """Binary cross-entropy of the labels that count, summed over them: (batch,)."""
+    targets, scored = batch.targets.to(logits.device), batch.scored.to(logits.device)
+    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (losses * scored).sum(1)

@@ -41,9 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
     lr_find.set_defaults(run=_lr_find)
 
-    predict = commands.add_parser("predict", help="say which labels images contain")
+    predict = commands.add_parser("predict", help="read images, and say which labels they contain")
     predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
     predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
+    predict.add_argument("--beam", action="store_true", help="add up all paths of a text: slower")
+    predict.add_argument("--pattern", help="what a text must match, such as '[a-z0-9]{5}'")
     predict.add_argument("--json", action="store_true", help="print JSON for programs")
     predict.set_defaults(run=_predict)
 
@@ -95,9 +97,14 @@ def _lr_find(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.base.settings import validate
     from captcha_tagger.commands.predict import tag
+    from captcha_tagger.network.params import Read
 
-    return tag(arguments.paths, arguments.model, as_json=arguments.json)
+    beam = arguments.beam or arguments.pattern is not None
+    words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
+    how = validate(Read, words, "--")
+    return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

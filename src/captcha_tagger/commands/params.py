@@ -8,6 +8,7 @@ from captcha_tagger.drawing.params import Sample
 from captcha_tagger.engine.params import Compute
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.network.params import Read
 from captcha_tagger.report.params import TopLosses
 from captcha_tagger.split.params import Split
 from captcha_tagger.training.params import FineTune, TrainHead
@@ -24,6 +25,7 @@ class Params(Section):
     fine_tune: FineTune
     evaluate: Evaluate
     top_losses: TopLosses
+    read: Read
     compute: Compute
 
 

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
 from captcha_tagger.ingest.decoding import Pixels
+from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
@@ -28,13 +28,13 @@ REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+
 Answer = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
-def tag(paths: list[str], model: str, *, as_json: bool) -> int:
+def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> int:
     """Print what the images contain; returns 0, or 1 when a file could not be used.
 
     InputError when there is no image at all or none could be used.
     """
     files = find_images(paths)
-    predictor = Predictor(find_model(model))
+    predictor = Predictor(find_model(model), how=how)
     width = max(len(str(file)) for file in files)
     done: list[tuple[Path, Prediction]] = []
     with (
@@ -53,7 +53,11 @@ def tag(paths: list[str], model: str, *, as_json: bool) -> int:
             done += found
             bar.update(len(batch))
     if as_json:
-        print(json.dumps([_as_json(file, found) for file, found in done], ensure_ascii=False))
+        print(
+            json.dumps(
+                [{"file": str(file), **found.as_dict()} for file, found in done], ensure_ascii=False
+            )
+        )
     if not done:
         raise InputError(f"none of {len(files)} files could be used")
     return 1 if len(done) < len(files) else 0
@@ -121,13 +125,7 @@ def _decode(predictor: Predictor, file: Path) -> Pixels | str:
 def _as_line(file: Path, found: Prediction, width: int) -> str:
     likely = sorted(found.labels, key=lambda label: -found.probs[label])
     shown = "  ".join(f"{label} {found.probs[label]:.3f}" for label in likely)
-    return f"{file!s:{width}}  {''.join(found.labels):8}  {shown}"
-
-
-def _as_json(file: Path, found: Prediction) -> dict[str, Any]:
-    return {
-        "file": str(file),
-        "labels": found.labels,
-        "probs": found.probs,
-        "threshold": found.threshold,
-    }
+    if found.reading is None:
+        return f"{file!s:{width}}  {''.join(found.labels):8}  {shown}"
+    text, confidence = found.reading.text, found.reading.confidence
+    return f"{file!s:{width}}  {text:8} {confidence:.3f}  {shown}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from captcha_tagger.base.files import read_json
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.labels import encode_texts, index_texts
 from captcha_tagger.data.manifest import Row, read_manifest
 from captcha_tagger.data.pixels import open_pixels
 
@@ -29,14 +29,18 @@ class Dataset:
     validation: NDArray[np.int64]
 
     def train_images(self, device: torch.device) -> LabelledImages:
-        return LabelledImages(self.pixels, self.targets, self.train, device)
+        return self._images(self.train, device)
 
     def validation_images(self, device: torch.device) -> LabelledImages:
-        return LabelledImages(self.pixels, self.targets, self.validation, device)
+        return self._images(self.validation, device)
 
     @property
     def validation_rows(self) -> list[Row]:
         return [self.rows[row] for row in self.validation]
+
+    def _images(self, rows: NDArray[np.int64], device: torch.device) -> LabelledImages:
+        texts = index_texts([self.rows[row].text for row in rows], self.vocabulary)
+        return LabelledImages(self.pixels, self.targets, texts, rows, device)
 
     def base_rates(self) -> NDArray[np.float32]:
         """The share of training images that hold each label (labels,), never quite 0 or 1."""

@@ -1,6 +1,6 @@
 """Labelled images in training order: rows of the packed pixel array on the computing device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,17 +11,23 @@ RESIDENT_BYTES = 1 << 30  # up to here the pixels live on the device, above they
 
 
 class LabelledImages:
-    """Some rows of a (images, channels, height, width) uint8 array and their targets."""
+    """Some rows of a (images, channels, height, width) uint8 array and of its targets.
+
+    `texts` are those of these rows alone, labels by number (rows, longest) filled up with -1; they
+    stay on the CPU.
+    """
 
     def __init__(
         self,
         pixels: NDArray[np.uint8],
         targets: NDArray[np.float32],
+        texts: NDArray[np.int64],
         rows: NDArray[np.int64],
         device: torch.device,
     ) -> None:
         self.device = device
         self.targets = torch.from_numpy(targets[rows]).to(device)
+        self.texts = torch.from_numpy(texts)
         self.rows = rows
         self._on_disk = pixels
         self._resident: Tensor | None = None
@@ -36,6 +42,10 @@ class LabelledImages:
         if self._resident is not None:
             return self._resident[picks.to(self.device)]
         return torch.from_numpy(self._on_disk[self.rows[picks.numpy()]]).to(self.device)
+
+    def spell(self, vocabulary: Sequence[str]) -> list[str]:
+        """The texts in characters."""
+        return ["".join(vocabulary[i] for i in text if i >= 0) for text in self.texts.tolist()]
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """The picks of consecutive batches, all images in order."""

@@ -1,4 +1,4 @@
-"""File name -> text -> label set -> targets.
+"""File name -> text -> label set -> targets; and the text's labels in order.
 
 A text is what stands in the image, in reading order; its labels are its distinct characters.
 """
@@ -55,6 +55,21 @@ def encode_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray
                 raise InputError(f"{text!r}: its character {label!r} is not in the vocabulary")
             targets[row, column[label]] = 1
     return targets
+
+
+def index_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return each text's labels by number, in order: (texts, longest), filled up with -1.
+
+    A character outside the vocabulary raises.
+    """
+    column = {label: index for index, label in enumerate(vocabulary)}
+    indexed = np.full((len(texts), max(map(len, texts), default=0)), -1, np.int64)
+    for row, text in enumerate(texts):
+        for place, character in enumerate(text):
+            if character not in column:
+                raise InputError(f"{text!r}: its character {character!r} is not in the vocabulary")
+            indexed[row, place] = column[character]
+    return indexed
 
 
 def _fold(text: str, case: Case) -> str:

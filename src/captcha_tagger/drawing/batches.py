@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from captcha_tagger.drawing.sample import (
     CROSSING,
@@ -54,6 +55,7 @@ class Drawn(NamedTuple):
     pixels: Tensor  # uint8 (batch, 1, 50, 200)
     targets: Tensor  # float (batch, 62), 1 where the text has the label
     scored: Tensor  # bool (batch, 62), whether the label is of the image's own alphabet
+    texts: Tensor  # int (batch, longest), the labels in order by number, filled up with -1
 
 
 def draw_batch(size: int, seed: int, step: int) -> Drawn:
@@ -72,7 +74,12 @@ def draw_batch(size: int, seed: int, step: int) -> Drawn:
         part = slice(start, start + CHUNK)
         warped = warp(_as_share(ink[part]), near[part], generator)
         parts.append(light_up(warped, _as_share(lines[part]), near[part], generator))
-    return Drawn(torch.cat(parts)[:, None], torch.from_numpy(targets), torch.from_numpy(scored))
+    return Drawn(
+        torch.cat(parts)[:, None],
+        torch.from_numpy(targets),
+        torch.from_numpy(scored),
+        pad_sequence([torch.from_numpy(text) for text in texts], True, padding_value=-1),
+    )
 
 
 def _as_share(ink: Pixels) -> Tensor:

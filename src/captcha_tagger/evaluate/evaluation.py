@@ -13,14 +13,25 @@ from numpy.typing import NDArray
 from captcha_tagger.base.files import atomic_folder, write_array, write_json, write_table
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.data.manifest import Row
+from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import Answers, write_answers
-from captcha_tagger.evaluate.intervals import intervals
+from captcha_tagger.evaluate.confidence import (
+    COVERAGE_COLUMNS,
+    RELIABILITY_COLUMNS,
+    bin_confidences,
+    cover,
+)
+from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
+from captcha_tagger.metrics.texts import score_texts
 from captcha_tagger.network.card import ModelCard
 
 CURVE_POINTS = 200
 CALIBRATION_BINS = 10
+HEADLINES = (
+    "label_accuracy", "exact_set", "micro_f1", "macro_f1", "text_accuracy", "character_error_rate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,8 @@ class Evaluation:
     losses: NDArray[np.float32]
 
     def headline(self) -> str:
-        shown = ("label_accuracy", "exact_set", "micro_f1", "macro_f1")
+        """The scores in a line, of texts last where there are any."""
+        shown = [name for name in HEADLINES if name in self.metrics]
         return ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
 
 
@@ -47,10 +59,14 @@ def evaluate(answers: Answers, rows: list[Row], card: ModelCard, params: Evaluat
     targets = encode_texts([row.text for row in rows], card.vocabulary)
     probs = sigmoid(answers.logits)
     losses = binary_cross_entropy(answers.logits, targets)
-    bounds = intervals(probs, targets, threshold, resamples=params.resamples, seed=params.seed)
+    texts, bounds = _score_texts(answers.readings, [row.text for row in rows], params)
+    bounds = (
+        intervals(probs, targets, threshold, resamples=params.resamples, seed=params.seed) | bounds
+    )
     return Evaluation(
         metrics={
             **score(probs, targets, threshold),
+            **texts,
             "intervals": bounds,
             "loss": float(losses.mean()),
             "images": len(targets),
@@ -79,13 +95,29 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         write_array(beside / "losses.npy", evaluation.losses)
         _write_precision_recall(evaluation, beside / "precision_recall.csv")
         _write_calibration(evaluation, beside / "calibration.csv")
+        if evaluation.answers.readings is not None:
+            _write_confidences(evaluation.answers.readings, evaluation.rows, beside)
+
+
+def _score_texts(
+    readings: list[Reading] | None, actual: list[str], params: Evaluate
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Scores of the texts and their intervals; none where the model does not read."""
+    if readings is None:
+        return {}, {}
+    read = [one.text for one in readings]
+    bounds = text_intervals(read, actual, resamples=params.resamples, seed=params.seed)
+    return score_texts(read, actual), bounds
 
 
 def _write_predictions(evaluation: Evaluation, path: Path) -> None:
     """One line per image, the file's own order; label sets as strings, sorted."""
     threshold = evaluation.metrics["threshold"]
     columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
-    lines = []
+    readings = evaluation.answers.readings
+    if readings is not None:
+        columns += ["read", "confidence"]
+    lines: list[list[Any]] = []
     for row, probs, targets, losses in zip(
         evaluation.rows, evaluation.probs, evaluation.targets, evaluation.losses, strict=True
     ):
@@ -95,6 +127,8 @@ def _write_predictions(evaluation: Evaluation, path: Path) -> None:
             for chosen in (actual, predicted, actual & ~predicted, predicted & ~actual)
         ]
         lines.append([row.file, row.text, *sets, float(losses.mean())])
+    for line, reading in zip(lines, readings or [], strict=False):
+        line += [reading.text, reading.confidence]
     write_table(path, columns, lines)
 
 
@@ -119,3 +153,13 @@ def _write_calibration(evaluation: Evaluation, path: Path) -> None:
         if chosen.any()
     ]
     write_table(path, ["mean_prob", "share_present", "decisions"], lines)
+
+
+def _write_confidences(readings: list[Reading], rows: list[Row], folder: Path) -> None:
+    """How far a text's confidence can be trusted, and what answering only the sure ones gets."""
+    confidences = np.array([one.confidence for one in readings])
+    right = np.array([one.text == row.text for one, row in zip(readings, rows, strict=True)])
+    write_table(
+        folder / "reliability.csv", RELIABILITY_COLUMNS, bin_confidences(confidences, right)
+    )
+    write_table(folder / "coverage.csv", COVERAGE_COLUMNS, cover(confidences, right))

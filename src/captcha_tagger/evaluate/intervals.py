@@ -1,8 +1,11 @@
 """95 % intervals over images: by how much a score would move with other images of the kind."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from captcha_tagger.metrics.sets import HEADLINES, Floats
+from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 
 Z95 = 1.959963984540054
 
@@ -32,6 +35,26 @@ def intervals(
         lowest = wilson(len(actual), len(actual))[0]
         bounds = dict.fromkeys(bounds, (lowest, 1.0))
     bounds["exact_set"] = wilson(int((predicted == actual).all(1).sum()), len(actual))
+    return {name: {"low": float(low), "high": float(high)} for name, (low, high) in bounds.items()}
+
+
+def text_intervals(
+    read: Sequence[str], actual: Sequence[str], *, resamples: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """A 95 % interval for both metrics of texts: Wilson's, and the bootstrap over images.
+
+    Where no character is wrong the error rate reaches from 0 up to Wilson's bound of wrong texts.
+    """
+    edits, characters = count_edits(read, actual), count_characters(actual)
+    right = int((edits == 0).sum())
+    accuracy = wilson(right, len(edits))
+    rates = (0.0, 1 - accuracy[0])
+    if right < len(edits):
+        generator = np.random.default_rng(seed)
+        samples = (generator.integers(len(edits), size=len(edits)) for _ in range(resamples))
+        draws = [error_rate(edits[rows], characters[rows]) for rows in samples]
+        rates = tuple(np.quantile(draws, [0.025, 0.975]))
+    bounds = {"text_accuracy": accuracy, "character_error_rate": rates}
     return {name: {"low": float(low), "high": float(high)} for name, (low, high) in bounds.items()}
 
 

@@ -41,7 +41,7 @@ class ModelCard(Frozen):
     """Everything about a Tagger that its weights do not say."""
 
     architecture: Architecture
-    pooling: Literal["noisy_or", "concat"]
+    head: Literal["ctc", "noisy_or", "concat"]
     channels: Literal[1, 3]
     height: Positive
     width: Positive

@@ -1,26 +1,62 @@
 """The model's answers on many images, always in float32 and eval mode."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.data.readings import Reading
+from captcha_tagger.network.ctc import reading_losses
+from captcha_tagger.network.heads import Answer
+from captcha_tagger.network.params import GREEDY, Read
+from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
 
 BATCH = 64
 
 
+@dataclass(frozen=True)
+class Inferred:
+    """Logits (images, labels), the texts where the model reads, and the mean loss of training."""
+
+    logits: NDArray[np.float32]
+    readings: list[Reading] | None
+    loss: float
+
+    @property
+    def probs(self) -> NDArray[np.float32]:
+        return torch.sigmoid(torch.from_numpy(self.logits)).numpy()
+
+
+def infer(model: Tagger, images: LabelledImages, how: Read = GREEDY) -> Inferred:
+    """All answers in the images' order; leaves the model in eval mode."""
+    logits, losses, readings = [], [], list[Reading]()
+    for picks, answer in _answers(model, images):
+        logits.append(answer.logits.cpu())
+        losses.append(measure_losses(answer, images, picks).cpu())
+        if answer.log_probs is not None:
+            found = answer.log_probs.cpu().numpy()
+            readings += read(found, model.card.vocabulary, model.card.width, how)
+    loss = float(torch.cat(losses).mean())
+    return Inferred(torch.cat(logits).numpy(), readings if model.card.head == "ctc" else None, loss)
+
+
+def measure_losses(answer: Answer, images: LabelledImages, picks: Tensor) -> Tensor:
+    """What training lowers, of each picked image (batch,): nats a character, or a label."""
+    targets = images.targets[picks.to(images.device)]
+    sets = functional.binary_cross_entropy_with_logits(answer.logits, targets, reduction="none")
+    if answer.log_probs is None:
+        return sets.mean(1)
+    return reading_losses(answer.log_probs, images.texts[picks], sets.sum(1))
+
+
 @torch.no_grad()
-def infer_logits(model: Tagger, images: LabelledImages) -> NDArray[np.float32]:
-    """Logits (images, labels) in the images' order; leaves the model in eval mode."""
+def _answers(model: Tagger, images: LabelledImages) -> Iterator[tuple[Tensor, Answer]]:
     model.eval()
-    parts = [model(images.pixels(picks)).cpu() for picks in images.batches(BATCH)]
-    return torch.cat(parts).numpy()
-
-
-def infer(model: Tagger, images: LabelledImages) -> tuple[NDArray[np.float32], float]:
-    """Probs (images, labels) and the mean binary cross-entropy; leaves the model in eval mode."""
-    logits = torch.from_numpy(infer_logits(model, images))
-    loss = functional.binary_cross_entropy_with_logits(logits, images.targets.cpu())
-    return torch.sigmoid(logits).numpy(), float(loss)
+    for picks in images.batches(BATCH):
+        yield picks, model.answer(images.pixels(picks))

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from captcha_tagger.network.backbones import build_backbone
 from captcha_tagger.network.card import ModelCard
-from captcha_tagger.network.heads import ConcatHead, NoisyOrHead
+from captcha_tagger.network.heads import Answer, ConcatHead, CtcHead, NoisyOrHead
+
+Head = CtcHead | NoisyOrHead | ConcatHead
 
 
 class Tagger(nn.Module):
@@ -27,11 +29,7 @@ class Tagger(nn.Module):
         self.register_buffer("std", torch.tensor(card.normalization.std).view(1, -1, 1, 1))
         self.backbone = build_backbone(card.architecture, card.channels)
         channels, rows, self.columns = _feature_shape(self.backbone, card)
-        self.head: NoisyOrHead | ConcatHead = (
-            NoisyOrHead(channels, rows, len(card.vocabulary))
-            if card.pooling == "noisy_or"
-            else ConcatHead(channels, len(card.vocabulary))
-        )
+        self.head: Head = _build_head(card, channels, rows)
         self.to(memory_format=torch.channels_last)
 
     def features(self, pixels: Tensor) -> Tensor:
@@ -43,10 +41,9 @@ class Tagger(nn.Module):
         """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
         return self.head(self.features(pixels))
 
-    def evidence(self, pixels: Tensor) -> Tensor:
-        """Pixels (batch, channels, height, width) -> logits (batch, labels, rows, columns)."""
-        assert isinstance(self.head, NoisyOrHead)
-        return self.head.evidence(self.features(pixels))
+    def answer(self, pixels: Tensor) -> Answer:
+        """Pixels (batch, channels, height, width) -> logits, and log probs where it reads."""
+        return self.head.answer(self.features(pixels))
 
     def set_threshold(self, threshold: float) -> None:
         self.card = self.card.model_copy(update={"threshold": threshold})
@@ -61,6 +58,13 @@ class Tagger(nn.Module):
         stages: Sequence[nn.Module] = [*self.backbone.children(), self.head]
         groups = [list(stage.parameters()) for stage in stages]
         return [group for group in groups if group]
+
+
+def _build_head(card: ModelCard, channels: int, rows: int) -> Head:
+    labels = len(card.vocabulary)
+    if card.head == "concat":
+        return ConcatHead(channels, labels)
+    return (CtcHead if card.head == "ctc" else NoisyOrHead)(channels, rows, labels)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One image or many -> labels, probs and the threshold; for the command line and the server.
+"""One image or many -> text, labels and probs; for the command line and the server.
 
 A model folder -> Predictor. Images come as encoded bytes or as arrays of any size and mode, never
 as paths: a server that opened paths would read its host's files to strangers.
@@ -7,7 +7,7 @@ as paths: a server that opened paths would read its host's files to strangers.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
@@ -22,8 +22,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
+from captcha_tagger.data.readings import Reading
 from captcha_tagger.ingest.decoding import Pixels, decode
+from captcha_tagger.network.heads import Answer
 from captcha_tagger.network.model_folder import load_model
+from captcha_tagger.network.params import GREEDY, Read
+from captcha_tagger.network.reading import read
 
 BATCH = 16  # up to 64 are as fast, 128 leave the cache and take a fifth more time
 MAX_PIXELS = 20_000_000
@@ -31,20 +35,30 @@ MAX_PIXELS = 20_000_000
 
 @dataclass(frozen=True)
 class Prediction:
-    """The labels whose prob is above the threshold, and the prob of every label."""
+    """The labels whose prob is above the threshold, the prob of every label, and the text where
+    the model reads."""
 
     labels: list[str]
     probs: dict[str, float]
     threshold: float
+    reading: Reading | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, a text's beside the others."""
+        rest = {"labels": self.labels, "probs": self.probs, "threshold": self.threshold}
+        return rest if self.reading is None else {**asdict(self.reading), **rest}
 
 
 class Predictor:
-    """A loaded model with its preprocessing, vocabulary and threshold."""
+    """A loaded model with its preprocessing, vocabulary and threshold, and how it is to read."""
 
-    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, folder: Path, device: torch.device | str = "cpu", how: Read = GREEDY
+    ) -> None:
         self._model = load_model(folder, device)
         fold_batch_norms(self._model)
         self._device = torch.device(device)
+        self._how = how
         self.card = self._model.card
 
     def decode(self, image: bytes | NDArray[Any]) -> Pixels:
@@ -70,18 +84,26 @@ class Predictor:
 
     def answer(self, batch: Sequence[Pixels]) -> list[Prediction]:
         """The predictions of one batch, computed on the calling thread."""
-        return [self._name(probs) for probs in self._infer(batch)] if batch else []
+        if not batch:
+            return []
+        answer = self._infer(batch)
+        readings: list[Reading | None] = [None] * len(batch)
+        if answer.log_probs is not None:
+            log_probs = answer.log_probs.cpu().numpy()
+            readings = [*read(log_probs, self.card.vocabulary, self.card.width, self._how)]
+        probs = torch.sigmoid(answer.logits).tolist()
+        return [self._name(*one) for one in zip(probs, readings, strict=True)]
 
     @torch.inference_mode()
-    def _infer(self, batch: Sequence[Pixels]) -> NDArray[np.float32]:
+    def _infer(self, batch: Sequence[Pixels]) -> Answer:
         pixels = torch.from_numpy(np.stack(batch)).to(self._device)
         with one_thread():
-            return torch.sigmoid(self._model(pixels)).cpu().numpy()
+            return self._model.answer(pixels)
 
-    def _name(self, probs: NDArray[np.float32]) -> Prediction:
-        named = dict(zip(self.card.vocabulary, probs.tolist(), strict=True))
+    def _name(self, probs: list[float], reading: Reading | None) -> Prediction:
+        named = dict(zip(self.card.vocabulary, probs, strict=True))
         labels = [label for label, prob in named.items() if prob > self.card.threshold]
-        return Prediction(labels, named, self.card.threshold)
+        return Prediction(labels, named, self.card.threshold, reading)
 
 
 @contextmanager

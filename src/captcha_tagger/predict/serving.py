@@ -1,4 +1,4 @@
-"""The model as MLflow loads it: rows with an image in, labels, probs and the threshold out.
+"""The model as MLflow loads it: rows with an image in; text, labels and probs out.
 
 It imports no MLflow and unpickles nothing: `_load_pyfunc` is called by name with the folder of
 weights.safetensors and model.json. An image is encoded bytes, base64 of them (as JSON needs) or
@@ -25,7 +25,7 @@ class ServedTagger:
         self._predictor = Predictor(folder)
 
     def predict(self, images: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """One row of labels, probs and threshold for each row of the column `image`."""
+        """A Prediction's plain values for each row of the column `image`."""
         rows = list(images[COLUMN])
         pixels = []
         for number, row in enumerate(rows):
@@ -33,10 +33,7 @@ class ServedTagger:
                 pixels.append(self._predictor.decode(_read(row)))
             except InputError as error:
                 raise InputError(f"image {number}: {error}") from None
-        return [
-            {"labels": found.labels, "probs": found.probs, "threshold": found.threshold}
-            for found in self._predictor.predict(pixels)
-        ]
+        return [found.as_dict() for found in self._predictor.predict(pixels)]
 
 
 def _load_pyfunc(path: str) -> ServedTagger:

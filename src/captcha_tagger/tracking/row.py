@@ -14,7 +14,10 @@ from captcha_tagger.base.files import read_json, read_table
 from captcha_tagger.tracking.lineage import PARAMS, PHASES, Lineage
 
 STEP_METRICS = ("loss", "learning_rate")
-EPOCH_METRICS = ("train_loss", "validation_loss", "label_accuracy", "exact_set", "micro_f1")
+EPOCH_METRICS = (
+    "train_loss", "validation_loss", "label_accuracy", "exact_set", "micro_f1", "text_accuracy",
+    "character_error_rate",
+)  # fmt: skip
 LONGEST_VALUE = 6000  # of a param in MLflow
 
 Point = tuple[str, int, float]  # metric, step, value
@@ -155,6 +158,7 @@ def _read_curve(folder: Path) -> list[Point]:
             (f"epoch/{name}", int(row["step"]), float(row[name]))
             for row in epochs
             for name in EPOCH_METRICS
+            if name in row  # some heads read no texts
         ),
     ]
 

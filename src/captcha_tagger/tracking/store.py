@@ -53,6 +53,9 @@ SIGNATURE = ModelSignature(
             ColSpec(Array(DataType.string), "labels"),
             ColSpec(Map(DataType.double), "probs"),
             ColSpec(DataType.double, "threshold"),
+            ColSpec(DataType.string, "text", required=False),  # of models that read
+            ColSpec(DataType.double, "confidence", required=False),
+            ColSpec(Array(Array(DataType.long)), "spans", required=False),
         ]
     ),
 )

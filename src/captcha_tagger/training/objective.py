@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from captcha_tagger.data.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.engine.compute import Machine
@@ -17,7 +16,9 @@ from captcha_tagger.engine.loop import History, Phase, mix, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.metrics.sets import exact_set, label_accuracy, micro_f1
-from captcha_tagger.network.inference import infer
+from captcha_tagger.metrics.texts import character_error_rate, text_accuracy
+from captcha_tagger.network.heads import Answer
+from captcha_tagger.network.inference import infer, measure_losses
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
 
@@ -62,14 +63,23 @@ def fit(
 
 
 def score(model: Tagger, images: LabelledImages) -> dict[str, float]:
-    """Loss and scores shown after every epoch; leaves the model in eval mode."""
-    probs, loss = infer(model, images)
-    predicted, actual = probs > model.card.threshold, images.targets.cpu().numpy() > 0.5
-    return {
-        "validation_loss": loss,
+    """Loss and scores shown after every epoch, of texts where the model reads; leaves it in eval
+    mode."""
+    found = infer(model, images)
+    predicted, actual = found.probs > model.card.threshold, images.targets.cpu().numpy() > 0.5
+    scores = {
+        "validation_loss": found.loss,
         "label_accuracy": label_accuracy(predicted, actual),
         "exact_set": exact_set(predicted, actual),
         "micro_f1": micro_f1(predicted, actual),
+    }
+    if found.readings is None:
+        return scores
+    read, texts = [one.text for one in found.readings], images.spell(model.card.vocabulary)
+    return {
+        **scores,
+        "text_accuracy": text_accuracy(read, texts),
+        "character_error_rate": character_error_rate(read, texts),
     }
 
 
@@ -92,9 +102,8 @@ class Objective:
         picks = self._picks(step)
         torch.manual_seed(mix(self.plan.seed, step))  # dropout draws from torch's own generator
         with self.machine.autocast():
-            logits = self._forward(picks, step)
-        targets = self.train.targets[picks.to(self.train.device)]
-        return functional.binary_cross_entropy_with_logits(logits.float(), targets)
+            answer = self._answer(picks, step)
+        return measure_losses(answer, self.train, picks).mean()
 
     def _picks(self, step: int) -> Tensor:
         """The images of this step: batches of nearly equal size from the epoch's permutation."""
@@ -105,18 +114,18 @@ class Objective:
             self._order = (epoch, list(order.tensor_split(self.steps_per_epoch)))
         return self._order[1][batch]
 
-    def _forward(self, picks: Tensor, step: int) -> Tensor:
+    def _answer(self, picks: Tensor, step: int) -> Answer:
         if self._features is not None:
-            return self.model.head(self._features[picks.to(self.train.device)])
+            return self.model.head.answer(self._features[picks.to(self.train.device)])
         pixels = self.train.pixels(picks)
         if self.plan.augment:
             generator = torch.Generator().manual_seed(mix(self.plan.seed, step))
             pixels = augment(pixels, generator)
         if not self.plan.frozen:
-            return self.model(pixels)
+            return self.model.answer(pixels)
         with torch.no_grad():
             features = self.model.features(pixels)
-        return self.model.head(features)
+        return self.model.head.answer(features)
 
     @torch.no_grad()
     def _cache_features(self) -> Tensor | None:

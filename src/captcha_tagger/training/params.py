@@ -10,7 +10,7 @@ EmaDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainHead(Section):
-    pooling: Literal["noisy_or", "concat"]
+    head: Literal["ctc", "noisy_or", "concat"]
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Rate

@@ -30,7 +30,7 @@ from captcha_tagger.training.threshold import choose_threshold
 STEP_COLUMNS = ("step", "phase", "loss", "learning_rate")
 EPOCH_COLUMNS = (
     "epoch", "step", "phase", "train_loss", "validation_loss", "label_accuracy", "exact_set",
-    "micro_f1",
+    "micro_f1", "text_accuracy", "character_error_rate",
 )  # fmt: skip
 
 
@@ -150,4 +150,6 @@ def _train(
 
 
 def _write_rows(path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
-    write_table(path, columns, ([row[column] for column in columns] for row in rows))
+    """The columns that the rows have: heads that do not read have no scores of texts."""
+    kept = [column for column in columns if all(column in row for row in rows)]
+    write_table(path, kept, ([row[column] for column in kept] for row in rows))

@@ -18,12 +18,12 @@ from captcha_tagger.network.backbone_folder import (
     load_backbone,
 )
 from captcha_tagger.network.card import ModelCard, Normalization
-from captcha_tagger.network.heads import NoisyOrHead
+from captcha_tagger.network.ctc import columns_needed
+from captcha_tagger.network.heads import EVIDENCE, ConcatHead, CtcHead, NoisyOrHead
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.params import TrainHead
 
 SAMPLED_IMAGES = 10_000  # enough for a mean to three digits, little enough to read at once
-EVIDENCE = ("evidence.weight", "evidence.bias")
 
 
 def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
@@ -35,7 +35,7 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
         model = Tagger(
             ModelCard(
                 architecture=card.architecture,
-                pooling=params.pooling,
+                head=params.head,
                 channels=channels,
                 height=height,
                 width=width,
@@ -46,10 +46,26 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
         )
         body = {name: value for name, value in weights.items() if not name.startswith("head.")}
         model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
-        if isinstance(model.head, NoisyOrHead):
+        if not isinstance(model.head, ConcatHead):
             model.head.start_from_base_rates(torch.from_numpy(data.base_rates()), model.columns)
             _copy_known_labels(model.head, weights, card.alphabet, data.vocabulary)
+    if params.head == "ctc":
+        _check_room(data, model.columns)
     return model
+
+
+def _check_room(data: Dataset, columns: int) -> None:
+    """InputError where a text needs more columns than its image has, so that no path spells it."""
+    longest = max(data.rows, key=lambda row: columns_needed(row.text))
+    needed = columns_needed(longest.text)
+    if needed > columns:
+        width = data.pixels.shape[3]
+        enough = -(-width * needed // columns)
+        raise InputError(
+            f"{longest.file}: reading {longest.text!r} takes {needed} columns, and images "
+            f"{width} pixels wide have {columns}; set ingest.width to {enough} or "
+            "more, or train_head.head to noisy_or"
+        )
 
 
 def _normalization(card: BackboneCard, data: Dataset) -> Normalization:
@@ -77,14 +93,27 @@ def measure_normalization(data: Dataset) -> Normalization:
 
 @torch.no_grad()
 def _copy_known_labels(
-    head: NoisyOrHead, weights: Weights, alphabet: Sequence[str], vocabulary: Sequence[str]
+    head: CtcHead | NoisyOrHead,
+    weights: Weights,
+    alphabet: Sequence[str],
+    vocabulary: Sequence[str],
 ) -> None:
-    """Give each label that the pretraining knew its row of evidence weights."""
-    known = [label for label in vocabulary if label in alphabet]
+    """Give each label that the pretraining knew its row of evidence, and the blank its own.
+
+    Evidence counts against the blank's, which a noisy-or has at 0: rows learned with a blank lose
+    it for a noisy-or, and labels that were not known start at their base rate against it.
+    """
     learned = weights.get("head.evidence.weight")
     if learned is None or learned.shape[1:] != head.evidence.weight.shape[1:]:
         return
+    known = [label for label in vocabulary if label in alphabet]
     to = [vocabulary.index(label) for label in known]
     source = [alphabet.index(label) for label in known]
     for name in EVIDENCE:
-        head.get_parameter(name)[to] = weights[f"head.{name}"][source]
+        new, old = head.get_parameter(name), weights[f"head.{name}"]
+        blank = old[-1] if len(old) > len(alphabet) else torch.zeros_like(old[0])
+        if isinstance(head, CtcHead):
+            new[:-1] += blank
+            new[-1], new[to] = blank, old[source]
+        else:
+            new[to] = old[source] - blank
