@@ -57,6 +57,12 @@ def test_an_image_spreads_each_missed_label_over_the_invented_ones(right):
     assert count_confusions(wrong) == [Confusion("a", "c", 0.5), Confusion("a", "d", 0.5)]
 
 
+def test_an_image_that_only_invents_counts_whole_for_each_label(right):
+    """It counted as half an image for each of two labels."""
+    wrong = answer(right, find_text(right, "ab"), c=0.9, d=0.9)
+    assert count_confusions(wrong) == [Confusion("", "c", 1.0), Confusion("", "d", 1.0)]
+
+
 def test_a_sure_disagreement_makes_a_name_doubtful(right, tmp_path):
     position = find_text(right, "abc")
     [name] = find_doubtful_names(answer(right, position, a=0.04, d=0.97))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary, summarize
+from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
 from captcha_tagger.report.curves import describe_course, draw_decisions, draw_training
 from captcha_tagger.report.mistakes import Confusion, count_confusions, find_doubtful_names
 from captcha_tagger.report.page import write_page
@@ -104,14 +105,13 @@ def _round(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float]:
 
 def _list_headlines(results: Results) -> list[dict[str, Any]]:
     """The headline metrics with their intervals, beside what guessing would get."""
-    empty = ~results.targets.any(1)
-    positive = float(results.targets.mean())
-    all_positive = 2 * positive / (1 + positive)
+    targets = results.targets
+    none, every = np.zeros_like(targets), np.ones_like(targets)
     baselines = {
-        "exact_set": ("no label ever", float(empty.mean())),
-        "label_accuracy": ("no label ever", results.metrics["all_negative_label_accuracy"]),
-        "micro_f1": ("every label always", all_positive),
-        "macro_f1": ("every label always", _all_positive_macro_f1(results)),
+        "exact_set": ("no label ever", exact_set(none, targets)),
+        "label_accuracy": ("no label ever", label_accuracy(none, targets)),
+        "micro_f1": ("every label always", micro_f1(every, targets)),
+        "macro_f1": ("every label always", macro_f1(every, targets)),
     }
     return [
         {
@@ -124,11 +124,6 @@ def _list_headlines(results: Results) -> list[dict[str, Any]]:
         }
         for key, (name, meaning) in HEADLINES.items()
     ]
-
-
-def _all_positive_macro_f1(results: Results) -> float:
-    shares = results.targets.mean(0)
-    return float((2 * shares / (1 + shares)).mean())
 
 
 def _count(results: Results) -> dict[str, int]:
