@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary, summarize
 from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
-from captcha_tagger.report.curves import describe_course, draw_decisions, draw_training
+from captcha_tagger.report.charts import draw_chart
+from captcha_tagger.report.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.mistakes import Confusion, count_confusions, find_doubtful_names
 from captcha_tagger.report.page import write_page
 from captcha_tagger.report.results import Results
@@ -28,7 +29,7 @@ SHOWN_SIZES = 5
 SECTIONS = ("ingest", "split", "backbone", "train_head", "fine_tune", "evaluate")
 PATHS = (("ingest", "source"), ("backbone", "file"))
 
-HEADLINES = {
+CAPTIONS = {
     "exact_set": ("Exact set", "images with every label right and none too many"),
     "label_accuracy": ("Label accuracy", "right decisions, one per image and label"),
     "micro_f1": ("Micro F1", "precision and recall of all decisions pooled"),
@@ -57,12 +58,12 @@ def write_report(
             "samples": _sample_sheet(results),
             "data_summary": _describe_data(summarize(results.rows)),
             "rejects": results.rejects[:SHOWN_REJECTS],
-            "training": draw_training(results),
+            "training": [draw_chart(plot) for plot in plot_training(results) if results.steps],
             "course": describe_course(results),
             "epochs": results.epochs,
             "labels": _list_labels(results),
             "confusions": _list_confusions(results),
-            "decisions": draw_decisions(results),
+            "decisions": [draw_chart(plot) for plot in plot_decisions(results)],
             "calibration": results.calibration,
             "doubtful": find_doubtful_names(results),
             "shown_images": len(shown),
@@ -122,7 +123,7 @@ def _list_headlines(results: Results) -> list[dict[str, Any]]:
             "baseline_name": baselines[key][0],
             "baseline": baselines[key][1],
         }
-        for key, (name, meaning) in HEADLINES.items()
+        for key, (name, meaning) in CAPTIONS.items()
     ]
 
 
