@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from captcha_tagger.report.figures import draw_curves, draw_labels, draw_top_losses
-from captcha_tagger.report.results import load_run
-from tests.runs import write_run
+from tests.runs import load_run, write_run
 
 
 @pytest.fixture(scope="module")

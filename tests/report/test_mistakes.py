@@ -10,14 +10,13 @@ from captcha_tagger.report.mistakes import (
     suggest_text,
     write_doubtful_names,
 )
-from captcha_tagger.report.results import load_results
-from tests.runs import run_folders, write_run
+from tests.runs import load_run, write_run
 
 
 @pytest.fixture(scope="module")
 def right(tmp_path_factory):
     """Results whose every answer is right and sure."""
-    results = load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"), labels="abcd")))
+    results = load_run(write_run(tmp_path_factory.mktemp("run"), labels="abcd"))
     return replace(results, probs=np.where(results.targets, 0.98, 0.02).astype(np.float32))
 
 

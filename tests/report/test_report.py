@@ -9,15 +9,14 @@ import pytest
 
 from captcha_tagger.base.settings import read_params
 from captcha_tagger.report.report import list_images, write_report
-from captcha_tagger.report.results import load_results
 from captcha_tagger.report.thumbnails import LEVELS
 from tests.repository import PARAMS_FILE
-from tests.runs import HOSTILE_NAMES, run_folders, write_run
+from tests.runs import HOSTILE_NAMES, load_run, write_run
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"))))
+    return load_run(write_run(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +100,7 @@ def test_a_run_without_errors_or_training_or_augmentation_has_a_page_too(params,
             path = data / phase / name
             path.write_text(path.read_text().splitlines()[0] + "\n")
     np.save(data / "fine_tune" / "augmented.npy", np.zeros((0, 1, 24, 64), np.uint8))
-    write_report(tmp_path / "report.html", load_results(*run_folders(data)), params, page_images=9)
+    write_report(tmp_path / "report.html", load_run(data), params, page_images=9)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Nothing was trained" in page
     assert "Training saw the images as they are" in page
