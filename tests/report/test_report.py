@@ -6,9 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from captcha_tagger.base.settings import read_params
-from captcha_tagger.report.report import list_images, write_report
+from captcha_tagger.report.page import format_percent
+from captcha_tagger.report.report import CAPTIONS, list_images, write_report
 from captcha_tagger.report.thumbnails import LEVELS
 from tests.repository import PARAMS_FILE
 from tests.runs import HOSTILE_NAMES, load_run, write_run
@@ -63,6 +65,27 @@ def test_a_hostile_file_name_is_text(page):
     assert "<b>bold" not in page
     names = [image["file"] for image in read_images(page)["images"]]
     assert {HOSTILE_NAMES[n] for n in (0, 2)} <= set(names)
+
+
+def test_each_headline_has_its_own_value_interval_and_baseline(results, page):
+    targets = results.targets
+    guesses = {
+        "exact_set": 0.0,
+        "label_accuracy": 1 - targets.mean(),
+        "micro_f1": f1_score(targets, np.ones_like(targets), average="micro"),
+        "macro_f1": f1_score(targets, np.ones_like(targets), average="macro", zero_division=np.nan),
+    }
+    items = re.findall(r"<h3>([^<]*)</h3>\s*<p class=\"value\">([^<]*)<.*?</li>", page, re.DOTALL)
+    assert dict(items) == {
+        CAPTIONS[name][0]: format_percent(results.metrics[name]) for name in guesses
+    }
+    text = page.replace("&nbsp;", "\N{NO-BREAK SPACE}")
+    for name, guess in guesses.items():
+        ends = results.metrics["intervals"][name]
+        low, high = format_percent(ends["low"]), format_percent(ends["high"])
+        card = text.split(f"<h3>{CAPTIONS[name][0]}</h3>")[1].split("</li>")[0]
+        assert f"interval {low} to {high}" in card
+        assert format_percent(guess) in card
 
 
 def test_a_source_s_folder_stays_private(results, params, tmp_path):
