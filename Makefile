@@ -80,9 +80,8 @@ report: setup  ## open the page about the last run
 
 A ?= HEAD
 B ?= workspace
-compare: setup  ## say how two experiments differ, and write compare.html: A=HEAD B=workspace
-	@captcha-tagger compare "$(A)" "$(B)"
-	@python -m captcha_tagger.compare.revisions "$(A)" "$(B)" compare.html
+compare: setup  ## say how two experiments differ, and write compare.html: A=HEAD B=workspace, or runs
+	@captcha-tagger compare "$(A)" "$(B)" --page compare.html
 	@python -m webbrowser "file://$(CURDIR)/compare.html"
 
 ui: setup  ## open the MLflow UI on 127.0.0.1:5000

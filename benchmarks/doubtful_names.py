@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from captcha_tagger.data.labels import encode_texts  # noqa: E402
 from captcha_tagger.report.mistakes import find_doubtful_names  # noqa: E402
-from captcha_tagger.report.results import Results, load_run  # noqa: E402
+from captcha_tagger.report.results import Results  # noqa: E402
+from tests.runs import load_run  # noqa: E402
 
 
 def main() -> None:

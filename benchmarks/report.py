@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from captcha_tagger.base.settings import read_params  # noqa: E402
 from captcha_tagger.drawing.sample import draw_captcha  # noqa: E402
 from captcha_tagger.report.report import write_report  # noqa: E402
-from captcha_tagger.report.results import Results, load_run  # noqa: E402
+from captcha_tagger.report.results import Results  # noqa: E402
 from tests.browser import find_chromium, open_browser  # noqa: E402
-from tests.runs import write_run  # noqa: E402
+from tests.runs import load_run, write_run  # noqa: E402
 
 LABELS = "2345678bcdefgmnpwxy"
 GRIDS = {"noisy_or": (1, 25), "concat (Grad-CAM)": (7, 25)}

@@ -11,9 +11,14 @@ from captcha_tagger.base.files import write_json, write_table
 from captcha_tagger.data.labels import encode_texts, make_vocabulary
 from captcha_tagger.data.manifest import Row, write_manifest
 from captcha_tagger.data.pixels import Shape
+from captcha_tagger.evaluate.answers import Answers
+from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
+from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.ingest.summary import summarize, write_summary
 from captcha_tagger.ingest.verdicts import Tally
-from captcha_tagger.report.results import STAGES
+from captcha_tagger.metrics.sets import sigmoid
+from captcha_tagger.report.results import Results, load_results
+from tests.conftest import make_card
 
 HEIGHT, WIDTH, GRID = 24, 64, (1, 8)
 HOSTILE_NAMES = {
@@ -55,14 +60,17 @@ def write_run(
         {"train": list(range(1, images, 2)), "validation": validation},
     )
     _write_training(data, random)
-    targets = encode_texts([texts[row] for row in validation], vocabulary)
-    _write_answers(data / "evaluate", targets, vocabulary, grid, random, noise)
+    _write_answers(data / "evaluate", rows, validation, vocabulary, grid, random, noise)
     return data
 
 
 def run_folders(data: Path) -> list[Path]:
-    """The stage's arguments, without its output."""
-    return [data / name for name in STAGES]
+    """The arguments of top_losses, without its output."""
+    return [data / name for name in ("ingest", "split", "train_head", "fine_tune", "evaluate")]
+
+
+def load_run(data: Path) -> Results:
+    return load_results(*run_folders(data))
 
 
 def _draw(
@@ -100,55 +108,45 @@ def _write_data(
 
 
 def _write_training(data: Path, random: np.random.Generator) -> None:
-    step = 0
-    for number, (phase, epochs) in enumerate((("train_head", 2), ("fine_tune", 4))):
+    """Two phases whose every column has its own course."""
+    step, epoch = 0, 0
+    for phase, epochs in (("train_head", 2), ("fine_tune", 4)):
         folder = data / phase
         steps = [
-            [step + n, phase, float(np.exp(-(step + n) / 20) + random.random() * 0.02), 0.01]
+            [
+                step + n,
+                phase,
+                float(np.exp(-(step + n) / 20) + random.random() * 0.02),
+                0.01 / (n + 1),
+            ]
             for n in range(10 * epochs)
         ]
         write_table(folder / "steps.csv", ["step", "phase", "loss", "learning_rate"], steps)
-        lines = [
-            [2 * number + n + 1, step + 10 * n + 9, phase, *np.exp([-n - step, -n]), 0.9, 0.5, 0.8]
-            for n in range(epochs)
-        ]
+        lines = []
+        for _ in range(epochs):
+            epoch, step = epoch + 1, step + 10
+            rest = 0.5**epoch  # what is still wrong
+            lines.append([epoch, step - 1, phase, rest, 1.1 * rest + 0.01, 1 - rest / 4, 1 - rest,
+                          1 - rest / 2])  # fmt: skip
         write_table(folder / "epochs.csv", EPOCH_COLUMNS, lines)
-        step += 10 * epochs
 
 
 def _write_answers(
     folder: Path,
-    targets: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+    rows: list[Row],
+    validation: list[int],
     vocabulary: list[str],
     grid: tuple[int, int],
     random: np.random.Generator,
     noise: float,
 ) -> None:
+    """What the evaluate stage writes, for logits that are right but for the noise."""
+    chosen = [rows[index] for index in validation]
+    targets = encode_texts([row.text for row in chosen], vocabulary)
     logits = (4 * (targets - 0.5) + random.normal(0, noise, targets.shape)).astype(np.float32)
-    probs = 1 / (1 + np.exp(-logits))
-    folder.mkdir(parents=True)
-    np.save(folder / "probs.npy", probs)
-    np.save(folder / "losses.npy", np.logaddexp(0, logits) - logits * targets)
-    evidence = random.random((*targets.shape, *grid)) ** 4 * probs[:, :, None, None]
-    answers = folder / "answers"
-    answers.mkdir()
-    np.save(answers / "evidence.npy", evidence.astype(np.float16))
-    right = (probs > 0.5) == (targets > 0.5)
-    names = ("exact_set", "label_accuracy", "micro_f1", "macro_f1")
-    scores = dict.fromkeys(names, float(right.mean()))
-    intervals = {
-        name: {"low": value - 0.02, "high": value + 0.02} for name, value in scores.items()
-    }
-    rest = {"all_negative_label_accuracy": 0.6, "threshold": 0.5, "images": len(targets)}
-    write_json(folder / "metrics.json", {**scores, **rest, "intervals": intervals})
-    columns = ["label", "precision", "recall", "f1", "support", "average_precision", "threshold"]
-    counts = targets.sum(0).astype(int).tolist()
-    lines = [
-        [label, 0.9, 0.8, 0.5 + n / 100, counts[n], float("nan"), 0.5]
-        for n, label in enumerate(vocabulary)
-    ]
-    write_table(folder / "labels.csv", columns, lines)
-    curve = [[n / 10, 1 - n / 40, 1 - n / 10] for n in range(11)]
-    write_table(folder / "precision_recall.csv", ["recall", "precision", "threshold"], curve)
-    bins = [[n / 10 + 0.05, n / 10 + 0.04, 7] for n in range(10)]
-    write_table(folder / "calibration.csv", ["mean_prob", "share_present", "decisions"], bins)
+    probs = sigmoid(logits)[:, :, None, None]
+    evidence = (random.random((*targets.shape, *grid)) ** 4 * probs).astype(np.float16)
+    answers = Answers(np.array(validation), logits, evidence)
+    card = make_card().model_copy(update={"vocabulary": vocabulary})
+    params = Evaluate(threshold="model", resamples=100, seed=0)
+    write_evaluation(evaluate(answers, chosen, card, params), folder)

@@ -1,3 +1,4 @@
+import csv
 import os
 import subprocess
 import sys
@@ -5,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from captcha_tagger.base.files import (
     atomic_file,
@@ -84,7 +87,18 @@ def test_json_refuses_nan_and_keeps_the_earlier_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
 def test_a_table_holds_no_live_formula(tmp_path: Path, cell: str) -> None:
     write_table(tmp_path / "a.csv", ["file"], [[cell]])
-    assert read_table(tmp_path / "a.csv")[0]["file"] == "'" + cell
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["file"], ["'" + cell]]
+
+
+@given(cells=st.lists(st.text(max_size=4) | st.text("'=+-@\t\r\n,\"", max_size=4), min_size=1))
+def test_a_table_gives_back_the_texts_that_it_was_given(
+    cells: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A label `+` came back as `'+` in the metrics' names and in comparisons."""
+    path = tmp_path_factory.mktemp("table") / "a.csv"
+    write_table(path, ["number", "file"], enumerate(cells))
+    assert [row["file"] for row in read_table(path)] == cells
 
 
 def test_numbers_stay_numbers_in_a_table(tmp_path: Path) -> None:

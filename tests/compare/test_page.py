@@ -1,27 +1,37 @@
+import html
 import re
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from captcha_tagger.base.errors import InputError
-from captcha_tagger.compare.page import Side, write_comparison
+from captcha_tagger.compare.differences import compare
+from captcha_tagger.compare.page import write_comparison
 from tests.browser import find_chromium, open_browser
+from tests.compare.sides import read_run
 from tests.runs import write_run
 
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The page about a run and one that has other answers to the same images."""
+def sides(tmp_path_factory):
+    """A run, and one that makes each error at the next image."""
     folder = tmp_path_factory.mktemp("runs")
     a, b = (write_run(folder / name) for name in "ab")
-    probs = np.load(b / "evaluate" / "probs.npy")
-    np.save(b / "evaluate" / "probs.npy", probs[:, ::-1])
-    sides = Side("<b>main</b>", a, {"split": {"seed": 1}}), Side("new", b, {"split": {"seed": 2}})
-    write_comparison(folder / "compare.html", *sides)
-    return folder / "compare.html"
+    b = read_run("new", b, split={"seed": 2})
+    shifted = [
+        replace(one, missed=other.missed, invented=other.invented)
+        for one, other in zip(b.answers, [*b.answers[1:], b.answers[0]], strict=True)
+    ]
+    return read_run("<b>main</b>", a, split={"seed": 1}), replace(b, answers=shifted)
+
+
+@pytest.fixture(scope="module")
+def page(sides, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "compare.html"
+    write_comparison(path, compare(*sides))
+    return path
 
 
 def test_the_page_runs_no_script_and_fetches_nothing(page):
@@ -38,10 +48,46 @@ def test_names_and_params_are_told_apart_and_escaped(page):
     assert "split.seed" in text
 
 
-def test_a_folder_without_a_run_is_one_clear_line(page, tmp_path):
-    side = Side("empty", tmp_path, {})
-    with pytest.raises(InputError, match=r"manifest.jsonl: no such file; run dvc repro first"):
-        write_comparison(tmp_path / "compare.html", side, side)
+def test_the_page_shows_what_differs(page, sides):
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    found = compare(*sides)
+    assert found.broken
+    assert found.mended
+    for pairs, title in ((found.broken, "Right in A, wrong in B"), (found.mended, "Wrong in A,")):
+        assert f"{title}" in text
+        for pair in pairs:
+            assert html.escape(pair.b.file) in text
+    for pair in found.metrics:
+        for score in (pair.a, pair.b):
+            assert f"<td>{100 * score.value:.1f}" in text
+    assert text.count("<figure") == 5
+    assert text.count('<img src="data:') == len(found.broken) + len(found.mended)
+
+
+def test_without_curves_and_images_the_page_still_names_what_changed(sides, tmp_path):
+    """A run that only MLflow has keeps no images."""
+    bare = [
+        replace(side, epochs=[], images=None,
+                answers=[replace(answer, pixels=None) for answer in side.answers])
+        for side in sides
+    ]  # fmt: skip
+    found = compare(*bare)
+    write_comparison(tmp_path / "compare.html", found)
+    text = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert "<figure" not in text
+    for pair in (*found.broken, *found.mended):
+        assert html.escape(pair.b.file) in text
+
+
+def test_a_picture_comes_from_the_side_that_has_it(sides, tmp_path):
+    a, b = sides
+    found = compare(replace(a, images=None), b)
+    write_comparison(tmp_path / "one.html", found)
+    write_comparison(tmp_path / "two.html", compare(a, replace(b, images=None)))
+    one, two = ((tmp_path / name).read_text() for name in ("one.html", "two.html"))
+    assert one == two
+    assert "<img" in one
 
 
 @pytest.mark.slow

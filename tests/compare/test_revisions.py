@@ -4,19 +4,26 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from captcha_tagger.base.errors import InputError
-from captcha_tagger.compare.revisions import compare_revisions
+from captcha_tagger.commands.compare import compare_experiments
+from captcha_tagger.compare.revisions import NoRevisionError, open_revision
 from tests.repository import PARAMS_FILE
 from tests.runs import write_run
 
 STAGES = """stages:
-  run:
+  ingest:
     cmd: "true"
-    outs: [data/ingest, data/split, data/train_head, data/fine_tune, data/evaluate]
+    deps: [images.zip]
+    outs: [data/ingest]
+  fine_tune:
+    cmd: "true"
+    params: [fine_tune]
+    outs: [data/split, data/train_head, data/fine_tune]
+  evaluate:
+    cmd: "true"
+    outs: [data/evaluate]
 """
 
 
@@ -35,6 +42,7 @@ def repository(tmp_path_factory):
     call("dvc", "init", "-q", cwd=root)
     call("dvc", "config", "core.analytics", "false", cwd=root)
     (root / "dvc.yaml").write_text(STAGES)
+    (root / "images.zip").write_bytes(b"images")
     for name, seed in (("first", 0), ("second", 1)):
         shutil.rmtree(root / "data", ignore_errors=True)
         write_run(root, seed=0, noise=1 + seed)
@@ -48,12 +56,24 @@ def repository(tmp_path_factory):
     return root
 
 
+def test_a_revision_is_what_the_workspace_was(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    with open_revision("workspace") as here, open_revision("second") as there:
+        assert (here.params, here.data, here.metrics) == (there.params, there.data, there.metrics)
+        assert here.params["fine_tune.epochs"] == "11"
+        assert len(here.data) == 1
+        assert here.answers == there.answers
+        assert here.epochs == there.epochs
+        assert (here.images.pixels == there.images.pixels).all()
+
+
 def test_two_revisions_are_compared_without_checking_them_out(repository, monkeypatch, tmp_path):
     monkeypatch.chdir(repository)
-    compare_revisions("first", "second", tmp_path / "compare.html")
+    text = compare_experiments("first", "second", tmp_path / "compare.html")
+    assert ["fine_tune.epochs", "10", "11"] in [line.split() for line in text.splitlines()]
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert "fine_tune.epochs" in page
-    assert "Right in A, wrong in B" in page
+    assert "<img" in page
     changed = subprocess.run(
         ["git", "status", "--porcelain"], capture_output=True, text=True, check=True
     )
@@ -62,7 +82,7 @@ def test_two_revisions_are_compared_without_checking_them_out(repository, monkey
 
 def test_the_workspace_is_a_side_too(repository, monkeypatch, tmp_path):
     monkeypatch.chdir(repository)
-    compare_revisions("workspace", "second", tmp_path / "compare.html")
+    compare_experiments("workspace", "second", tmp_path / "compare.html")
     page = (tmp_path / "compare.html").read_text(encoding="utf-8")
     assert (
         "B gets 0 right that A gets wrong, and 0 wrong that A gets right: no more than chance"
@@ -70,18 +90,29 @@ def test_the_workspace_is_a_side_too(repository, monkeypatch, tmp_path):
     )
 
 
-def test_an_unknown_name_is_one_clear_line(repository, monkeypatch, tmp_path):
+def test_an_unknown_name_is_no_revision(repository, monkeypatch):
     monkeypatch.chdir(repository)
-    with pytest.raises(InputError, match="no-such: no such revision or experiment"):
-        compare_revisions("no-such", "second", tmp_path / "compare.html")
-    assert not Path(tmp_path / "compare.html").exists()
+    with (
+        pytest.raises(NoRevisionError, match=r"no-such: no such revision or experiment"),
+        open_revision("no-such"),
+    ):
+        pass
+
+
+def test_outside_of_a_repository_there_is_no_revision(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoRevisionError, match="no such revision"), open_revision("HEAD"):
+        pass
 
 
 def test_a_revision_whose_outputs_are_gone_says_so(repository, monkeypatch, tmp_path):
     monkeypatch.chdir(repository)
     shutil.move(".dvc/cache", tmp_path / "cache")
     try:
-        with pytest.raises(InputError, match="first: its outputs are not in DVC's cache"):
-            compare_revisions("first", "second", tmp_path / "compare.html")
+        with (
+            pytest.raises(NoRevisionError, match="first: its outputs are not in DVC's cache"),
+            open_revision("first"),
+        ):
+            pass
     finally:
         shutil.move(tmp_path / "cache", ".dvc/cache")

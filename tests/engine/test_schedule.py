@@ -17,8 +17,8 @@ def test_one_cycle_equals_torchs() -> None:
         oracle.step()
 
 
-def test_a_single_step_has_a_rate() -> None:
-    assert 0 < one_cycle(0, 1) <= 1
+def test_a_single_step_is_the_last() -> None:
+    assert one_cycle(0, 1) == one_cycle(99, 100) == pytest.approx(1e-5)
 
 
 def test_spread_is_geometric_and_ends_at_the_head() -> None:

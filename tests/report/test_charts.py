@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captcha_tagger.report.charts import HEIGHT, WIDTH, Series, draw_lines, thin
+from captcha_tagger.report.charts import HEIGHT, WIDTH, draw_chart, thin
+from captcha_tagger.report.curves import Plot, Series
 
 finite = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 def draw(points, **options):
-    return draw_lines(
-        "title", [Series("a", "first", points, dots=True)], x_label="x", y_label="y", **options
-    )
+    series = Series("a", "first", "steps", "loss", dots=True, points=points)
+    return draw_chart(Plot("title", "step", "x", "y", (series,), **options))
 
 
 @given(st.lists(st.tuples(finite, st.floats(0, 1e9)), max_size=20), st.booleans())

@@ -10,14 +10,13 @@ from captcha_tagger.report.mistakes import (
     suggest_text,
     write_doubtful_names,
 )
-from captcha_tagger.report.results import load_results
-from tests.runs import run_folders, write_run
+from tests.runs import load_run, write_run
 
 
 @pytest.fixture(scope="module")
 def right(tmp_path_factory):
     """Results whose every answer is right and sure."""
-    results = load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"), labels="abcd")))
+    results = load_run(write_run(tmp_path_factory.mktemp("run"), labels="abcd"))
     return replace(results, probs=np.where(results.targets, 0.98, 0.02).astype(np.float32))
 
 
@@ -55,6 +54,12 @@ def test_an_image_spreads_each_missed_label_over_the_invented_ones(right):
     position = find_text(right, "ab")
     wrong = answer(right, position, a=0.1, c=0.9, d=0.9)
     assert count_confusions(wrong) == [Confusion("a", "c", 0.5), Confusion("a", "d", 0.5)]
+
+
+def test_an_image_that_only_invents_counts_whole_for_each_label(right):
+    """It counted as half an image for each of two labels."""
+    wrong = answer(right, find_text(right, "ab"), c=0.9, d=0.9)
+    assert count_confusions(wrong) == [Confusion("", "c", 1.0), Confusion("", "d", 1.0)]
 
 
 def test_a_sure_disagreement_makes_a_name_doubtful(right, tmp_path):

@@ -6,18 +6,19 @@ import zlib
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from captcha_tagger.base.settings import read_params
-from captcha_tagger.report.report import list_images, write_report
-from captcha_tagger.report.results import load_results
+from captcha_tagger.report.page import format_percent
+from captcha_tagger.report.report import CAPTIONS, list_images, write_report
 from captcha_tagger.report.thumbnails import LEVELS
 from tests.repository import PARAMS_FILE
-from tests.runs import HOSTILE_NAMES, run_folders, write_run
+from tests.runs import HOSTILE_NAMES, load_run, write_run
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"))))
+    return load_run(write_run(tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,27 @@ def test_a_hostile_file_name_is_text(page):
     assert {HOSTILE_NAMES[n] for n in (0, 2)} <= set(names)
 
 
+def test_each_headline_has_its_own_value_interval_and_baseline(results, page):
+    targets = results.targets
+    guesses = {
+        "exact_set": 0.0,
+        "label_accuracy": 1 - targets.mean(),
+        "micro_f1": f1_score(targets, np.ones_like(targets), average="micro"),
+        "macro_f1": f1_score(targets, np.ones_like(targets), average="macro", zero_division=np.nan),
+    }
+    items = re.findall(r"<h3>([^<]*)</h3>\s*<p class=\"value\">([^<]*)<.*?</li>", page, re.DOTALL)
+    assert dict(items) == {
+        CAPTIONS[name][0]: format_percent(results.metrics[name]) for name in guesses
+    }
+    text = page.replace("&nbsp;", "\N{NO-BREAK SPACE}")
+    for name, guess in guesses.items():
+        ends = results.metrics["intervals"][name]
+        low, high = format_percent(ends["low"]), format_percent(ends["high"])
+        card = text.split(f"<h3>{CAPTIONS[name][0]}</h3>")[1].split("</li>")[0]
+        assert f"interval {low} to {high}" in card
+        assert format_percent(guess) in card
+
+
 def test_a_source_s_folder_stays_private(results, params, tmp_path):
     ingest = params["ingest"] | {"source": "/home/anna/secret/captchas.zip"}
     params = params | {"ingest": ingest}
@@ -101,7 +123,7 @@ def test_a_run_without_errors_or_training_or_augmentation_has_a_page_too(params,
             path = data / phase / name
             path.write_text(path.read_text().splitlines()[0] + "\n")
     np.save(data / "fine_tune" / "augmented.npy", np.zeros((0, 1, 24, 64), np.uint8))
-    write_report(tmp_path / "report.html", load_results(*run_folders(data)), params, page_images=9)
+    write_report(tmp_path / "report.html", load_run(data), params, page_images=9)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Nothing was trained" in page
     assert "Training saw the images as they are" in page

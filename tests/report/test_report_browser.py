@@ -6,10 +6,9 @@ from playwright.sync_api import expect
 
 from captcha_tagger.base.settings import read_params
 from captcha_tagger.report.report import write_report
-from captcha_tagger.report.results import load_results
 from tests.browser import find_chromium, open_browser
 from tests.repository import PARAMS_FILE
-from tests.runs import HOSTILE_NAMES, run_folders, write_run
+from tests.runs import HOSTILE_NAMES, load_run, write_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +19,7 @@ SCHEMES, WIDTHS = ("light", "dark"), (1280, 390)
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    return load_results(*run_folders(write_run(tmp_path_factory.mktemp("run"), images=160)))
+    return load_run(write_run(tmp_path_factory.mktemp("run"), images=160))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.network.model_folder import load_model
+from captcha_tagger.training.params import FineTune
+from captcha_tagger.training.threshold import choose_threshold
 from tests.stages.conftest import COMMANDS, ROOT, Workspace
 
 
@@ -33,7 +38,11 @@ def test_the_same_run_gives_the_same_bytes(trained: Workspace) -> None:
 
 def test_the_threshold_is_stored_with_the_model(trained: Workspace) -> None:
     card = read_json(trained.data / "fine_tune" / "model" / "model.json")
-    assert 0 < card["threshold"] < 1
+    model = load_model(trained.data / "fine_tune" / "model")
+    data = load_dataset(trained.data / "ingest", trained.data / "split")
+    params = load_section("fine_tune", FineTune, trained.folder / "params.yaml")
+    train = data.train_images(torch.device("cpu"))
+    assert card["threshold"] == choose_threshold(model, train, params.seed)
     metrics = read_json(trained.data / "evaluate" / "metrics.json")
     assert metrics["threshold"] == card["threshold"]
 

@@ -1,3 +1,4 @@
+import csv
 import os
 import subprocess
 import sys
@@ -165,7 +166,8 @@ def test_a_formula_in_a_name_is_defused_in_every_table(tmp_path):
     summary = summarize(iterate_manifest(tmp_path / "out" / "manifest.jsonl"))
     write_summary(tmp_path / "out", summary, tally)
     for path in (tmp_path / "out").glob("*.csv"):
-        cells = [cell for row in read_table(path) for cell in row.values()]
+        with path.open(newline="", encoding="utf-8") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
 
 

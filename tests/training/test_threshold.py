@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 import torch
+from torch import Tensor, nn
 
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.training.threshold import best_threshold, choose_threshold
@@ -25,5 +27,27 @@ def test_a_single_image_does_not_move_it() -> None:
 def test_the_choice_is_repeatable(images: LabelledImages) -> None:
     model = make_tagger()
     assert choose_threshold(model, images, seed=1) == choose_threshold(model, images, seed=1)
+    first = choose_threshold(model, images, seed=2)
     torch.rand(3)
-    assert 0 < choose_threshold(model, images, seed=2) < 1
+    assert choose_threshold(model, images, seed=2) == first
+
+
+class ByBrightness(nn.Module):
+    """Sees a label by how bright its band is: `absent` is the prob of a dark one."""
+
+    def __init__(self, absent: float, present: float) -> None:
+        super().__init__()
+        self.ends = torch.logit(torch.tensor([absent, present]))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        bands = pixels.float().reshape(len(pixels), 4, 6, 48).mean((2, 3))
+        share = ((bands - 40) / 70).clamp(0, 1)  # a band without a bar is 30 bright, with one 115
+        return self.ends[0] + share * (self.ends[1] - self.ends[0])
+
+
+@pytest.mark.parametrize(("absent", "present"), [(0.7, 0.9), (0.1, 0.3)])
+def test_the_choice_lies_between_what_is_absent_and_what_is_present(
+    images: LabelledImages, absent: float, present: float
+) -> None:
+    chosen = choose_threshold(ByBrightness(absent, present), images, seed=0)  # type: ignore[arg-type]
+    assert absent < chosen < present

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from captcha_tagger.base.errors import InputError
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+ESCAPE = "'"
 
 
 @contextmanager
@@ -75,9 +76,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV table for people: floats in their shortest exact form, no live formulas."""
+    """Write a CSV table for people: floats in their shortest exact form, no live formulas.
+
+    `read_table` gives back exactly the texts that were written.
+    """
     with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_UnixLines(file))
         writer.writerow(columns)
         writer.writerows([_defuse(cell) for cell in row] for row in rows)
 
@@ -102,16 +106,32 @@ def read_array(path: Path) -> NDArray[Any]:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table that `write_table` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [
+            {column: cell.removeprefix(ESCAPE) for column, cell in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+class _UnixLines:
+    """Ends lines in a line feed alone. Python's writer quotes a carriage return only where the
+    line's end holds one, and unquoted it would end the line."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def _defuse(cell: Any) -> Any:
-    """Prefix text that a spreadsheet would run as a formula with an apostrophe.
+    """Prefix text that a spreadsheet would run as a formula, or that begins with the prefix.
 
     Source: OWASP, "CSV Injection".
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    starts = (*FORMULA_STARTS, ESCAPE)
+    return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(starts) else cell
 
 
 def _sweep(path: Path) -> None:

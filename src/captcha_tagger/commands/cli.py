@@ -61,8 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     register.set_defaults(run=_register)
 
     compare = commands.add_parser("compare", help="say how two runs differ, and if by chance")
-    compare.add_argument("a", help="run id, name or key; Git revision; DVC experiment; workspace")
+    compare.add_argument("a", help="workspace; Git revision; DVC experiment; run id, name or key")
     compare.add_argument("b")
+    compare.add_argument("--page", type=Path, help="also write it as a page, compare.html")
     compare.set_defaults(run=_compare)
     return parser
 
@@ -142,10 +143,9 @@ def _register(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.compare.comparison import format_comparison
-    from captcha_tagger.tracking.registry import load_side
+    from captcha_tagger.commands.compare import compare_experiments
 
-    print(format_comparison(load_side(arguments.a), load_side(arguments.b)))
+    print(compare_experiments(arguments.a, arguments.b, arguments.page))
     return 0
 
 

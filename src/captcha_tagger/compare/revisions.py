@@ -1,69 +1,56 @@
-"""The outputs of a git revision or a DVC experiment as files, without checking it out.
+"""The outputs of a Git revision or a DVC experiment as files, without checking it out.
 
-A name -> a Side for the comparison page. `workspace` is what lies in data/ now.
-
-python -m captcha_tagger.compare.revisions A B compare.html
+A name -> a Side. `workspace` is what lies in data/ now.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from ruamel.yaml import YAML
-
-from captcha_tagger.base import stage
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.compare.page import Side, write_comparison
-from captcha_tagger.report.results import STAGES
+from captcha_tagger.compare.side import CURVES, IMAGES, LOCK, NEEDED, Side, read_side
 
-WORKSPACE = "workspace"
+WORKSPACE = ("workspace", ".")
 DATA = Path("data")
 
 
-def compare_revisions(a: str, b: str, out: Path) -> None:
-    """Write the page that compares two revisions; InputError when one is not there."""
-    with open_side(a) as left, open_side(b) as right:
-        write_comparison(out, left, right)
+class NoRevisionError(InputError):
+    """No Git revision or DVC experiment is called so, or DVC's cache lacks its evaluation."""
 
 
 @contextmanager
-def open_side(name: str) -> Iterator[Side]:
-    """Fetch a revision's outputs from DVC's cache into a folder that goes away afterwards."""
-    if name == WORKSPACE:
-        yield Side(name, DATA, _read_params(Path("params.yaml").read_text(encoding="utf-8")))
+def open_revision(name: str) -> Iterator[Side]:
+    """A Side whose images are there as long as the block runs; NoRevisionError says why not."""
+    if name in WORKSPACE:
+        yield read_side(name, DATA, Path(LOCK))
         return
     with TemporaryDirectory() as folder:
-        params = _fetch(name, Path(folder))
-        yield Side(name, Path(folder), params)
+        _fetch(name, Path(folder))
+        yield read_side(name, Path(folder), Path(folder) / LOCK)
 
 
-def _fetch(name: str, folder: Path) -> dict[str, Any]:
+def _fetch(name: str, folder: Path) -> None:
+    """Copy what a Side needs from Git and DVC's cache, and of the rest what is there."""
     from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.scm import RevError, SCMError
 
+    for path in (*NEEDED, *CURVES, *IMAGES):
+        (folder / path).parent.mkdir(exist_ok=True)
     try:
         files = DVCFileSystem(rev=name)
-        for stage in STAGES:
-            files.get(f"{DATA}/{stage}", str(folder / stage), recursive=True)
-        return _read_params(files.read_text("params.yaml"))
-    except (RevError, SCMError):
-        raise InputError(
+        files.get_file(LOCK, str(folder / LOCK))
+        for path in NEEDED:
+            files.get_file(f"{DATA}/{path}", str(folder / path))
+    except (RevError, SCMError, NotDvcRepoError):
+        raise NoRevisionError(
             f"{name}: no such revision or experiment; `dvc exp show` and `git log` list them"
         ) from None
     except (DvcException, OSError) as error:
-        raise InputError(
+        raise NoRevisionError(
             f"{name}: its outputs are not in DVC's cache ({error}); run it, or dvc pull -r"
         ) from None
-
-
-def _read_params(text: str) -> dict[str, Any]:
-    """The sections as they stand: an older revision's need not fit today's models."""
-    params: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return params
-
-
-if __name__ == "__main__":
-    stage.run(lambda a, b, out: compare_revisions(str(a), str(b), out))
+    for path in (*CURVES, *IMAGES):
+        with suppress(DvcException, OSError):
+            files.get_file(f"{DATA}/{path}", str(folder / path))

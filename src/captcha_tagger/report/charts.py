@@ -1,29 +1,19 @@
-"""Line charts as geometry: what the page's SVG macro draws.
+"""Plots as geometry: what the page's SVG macro draws.
 
-Data -> Chart in the units of its view box. Nothing here knows colours; they are CSS classes.
+Plot -> Chart in the units of its view box. Nothing here knows colours; they are CSS classes.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from captcha_tagger.report.curves import Plot, Point, Series
 
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40
 MAX_POINTS = 600  # more than a chart this wide can tell apart
 SMALLEST = 1e-6  # below it a value is as good as 0
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Series:
-    """A named line; `kind` is its CSS class, dots carry the value as a tooltip."""
-
-    name: str
-    kind: str
-    points: Sequence[Point]
-    dots: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Chart:
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     lines: list[Line]
-    marks: list[Tick] = field(default_factory=list)
+    marks: list[Tick]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -77,39 +67,29 @@ class Axis:
         return round(self.start + min(1.0, max(0.0, share)) * (self.end - self.start), 1)
 
     def ticks(self) -> list[Tick]:
-        values = _decades(self.low, self.high) if self.logarithmic else _round(self.low, self.high)
-        return [Tick(self.place(value), f"{value:,.10g}") for value in values]
+        values = (_decades if self.logarithmic else _list_round)(self.low, self.high)
+        shown = (value for value in values if self.low <= value <= self.high)
+        return [Tick(self.place(value), f"{value:,.10g}") for value in shown]
 
     def _bend(self, value: float) -> float:
         return math.log10(max(value, self.low)) if self.logarithmic else value
 
 
-def draw_lines(
-    title: str,
-    series: Sequence[Series],
-    *,
-    x_label: str,
-    y_label: str,
-    x_range: Point | None = None,
-    y_range: Point | None = None,
-    logarithmic: bool = False,
-    marks: Sequence[tuple[float, str]] = (),
-) -> Chart:
-    """Lay the series out on shared axes, whose ranges fit the data unless given."""
-    points = [point for one in series for point in one.points]
-    x_low, x_high = x_range or _fit([x for x, _ in points])
+def draw_chart(plot: Plot) -> Chart:
+    """Lay the plot's series out on shared axes."""
+    points = [point for one in plot.series for point in one.points]
     values = [y for _, y in points]
-    y_low, y_high = y_range or (_fit_decades(values) if logarithmic else (0, _round_up(values)))
-    x_axis = Axis(x_low, x_high, LEFT, WIDTH - RIGHT)
-    y_axis = Axis(y_low, y_high, HEIGHT - BOTTOM, TOP, logarithmic)
+    fit = _fit_decades if plot.logarithmic else _fit_from_0
+    x_axis = Axis(*(plot.x_range or _fit([x for x, _ in points])), LEFT, WIDTH - RIGHT)
+    y_axis = Axis(*(plot.y_range or fit(values)), HEIGHT - BOTTOM, TOP, plot.logarithmic)
     return Chart(
-        title=title,
-        x_label=x_label,
-        y_label=y_label,
+        title=plot.title,
+        x_label=plot.x_label,
+        y_label=plot.y_label,
         x_ticks=x_axis.ticks(),
         y_ticks=y_axis.ticks(),
-        lines=[_lay(one, x_axis.place, y_axis.place) for one in series],
-        marks=[Tick(x_axis.place(x), text) for x, text in marks],
+        lines=[_lay(one, x_axis.place, y_axis.place) for one in plot.series],
+        marks=[Tick(x_axis.place(x), text) for x, text in plot.marks],
     )
 
 
@@ -123,9 +103,10 @@ def thin(points: Sequence[Point], limit: int = MAX_POINTS) -> list[Point]:
 
 
 def _lay(series: Series, x: Callable[[float], float], y: Callable[[float], float]) -> Line:
-    places = [(x(a), y(b)) for a, b in series.points]
+    points = series.points if series.dots else thin(series.points)
+    places = [(x(a), y(b)) for a, b in points]
     path = " ".join(f"{'L' if i else 'M'}{a:g} {b:g}" for i, (a, b) in enumerate(places))
-    tips = [f"{series.name}: {b:.4g} at {a:,.4g}" for a, b in series.points]
+    tips = [f"{series.name}: {b:.4g} at {a:,.4g}" for a, b in points]
     dots = [(*place, tip) for place, tip in zip(places, tips, strict=True)] if series.dots else []
     return Line(series.name, series.kind, path, dots)
 
@@ -141,27 +122,17 @@ def _fit_decades(values: Sequence[float]) -> Point:
     return low, max(10 * low, max(values, default=1.0))
 
 
-def _round_up(values: Sequence[float]) -> float:
-    """The first round number from the highest value on, above 0."""
+def _fit_from_0(values: Sequence[float]) -> Point:
+    """From 0 to the first round number from the highest value on."""
     high = max(values, default=0)
-    if high < SMALLEST:
-        return 1.0
-    step = _choose_step(0, high)
-    return round(math.ceil(high / step - 1e-9) * step, 12)
+    return 0, (_list_round(0, high)[-1] if high >= SMALLEST else 1)
 
 
-def _choose_step(low: float, high: float) -> float:
-    """The round number of which about five make the way from low to high."""
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+def _list_round(low: float, high: float) -> list[float]:
+    """About five round numbers, the first at most low and the last at least high."""
+    from matplotlib.ticker import MaxNLocator
 
-
-def _round(low: float, high: float) -> list[float]:
-    """About five round numbers between low and high."""
-    step = _choose_step(low, high)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    return [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
 
 
 def _decades(low: float, high: float) -> list[float]:
@@ -169,4 +140,4 @@ def _decades(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     factors = (1, 2, 5) if last - first <= 2 else (1, 3) if last - first <= 3 else (1,)
     values = [f * 10.0**power for power in range(first, last + 1) for f in factors]
-    return [float(f"{value:.3g}") for value in values if low <= value <= high]
+    return [float(f"{value:.3g}") for value in values]

@@ -1,79 +1,131 @@
-"""The page's charts: training over both phases, precision against recall, calibration.
+"""Which curves there are: their columns, titles, scales and marks, for every way of drawing them.
 
-Results -> Charts.
+Tables -> Plots, which `charts` draws into the page and `figures` into a PNG; dvc.yaml's plots show
+the same columns under the same titles.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from captcha_tagger.report.charts import Chart, Point, Series, draw_lines, thin
 from captcha_tagger.report.results import Results, Table
 
+Point = tuple[float, float]
+
 UNFREEZING = "unfreezing"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line, the column of a table; `kind` is its look, dots carry the value as a tooltip."""
+
+    name: str
+    kind: str
+    table: str
+    column: str
+    dots: bool = False
+    points: Sequence[Point] = ()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Series on shared axes, whose ranges fit the data unless given; `x` is a column too."""
+
+    title: str
+    x: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    x_range: Point | None = None
+    y_range: Point | None = None
+    logarithmic: bool = False
+    marks: Sequence[tuple[float, str]] = ()
+
+
+SHARE: Point = (0, 1)
+TRAINING = (
+    Plot(
+        "Loss", "step", "step", "binary cross-entropy",
+        (
+            Series("each step", "faint", "steps", "loss"),
+            Series("training", "first", "epochs", "train_loss", dots=True),
+            Series("validation", "second", "epochs", "validation_loss", dots=True),
+        ),
+        logarithmic=True,
+    ),
+    Plot(
+        "Validation metrics", "step", "step", "share",
+        (
+            Series("label accuracy", "first", "epochs", "label_accuracy", dots=True),
+            Series("micro F1", "second", "epochs", "micro_f1", dots=True),
+            Series("exact set", "third", "epochs", "exact_set", dots=True),
+        ),
+        y_range=SHARE,
+    ),
+    Plot(
+        "Learning rate", "step", "step", "learning rate",
+        (Series("highest of the layer groups", "first", "steps", "learning_rate"),),
+    ),
+)  # fmt: skip
+DECISIONS = (
+    Plot(
+        "Calibration", "mean_prob", "mean prob of the bin", "share with the label",
+        (
+            Series("perfect", "reference", "", "", points=((0, 0), (1, 1))),
+            Series("model", "first", "calibration", "share_present", dots=True),
+        ),
+        x_range=SHARE,
+        y_range=SHARE,
+    ),
+    Plot(
+        "Precision and recall", "recall", "recall", "precision",
+        (Series("all labels pooled", "first", "precision_recall", "precision"),),
+        x_range=SHARE,
+        y_range=SHARE,
+    ),
+)  # fmt: skip
+
+
+def plot_training(results: Results) -> list[Plot]:
+    """Losses, metrics and learning rate of both phases against the step."""
+    last = int(results.steps[-1]["step"]) if results.steps else 0
+    marks, steps = find_unfreezing(results.steps), (0, max(1, last))
+    tables = {"steps": results.steps, "epochs": results.epochs}
+    return [replace(_fill(plot, tables), x_range=steps, marks=marks) for plot in TRAINING]
+
+
+def plot_decisions(results: Results) -> list[Plot]:
+    """How often a label was there against its prob, and precision against recall."""
+    tables = {
+        "calibration": results.calibration,
+        "precision_recall": results.precision_recall,
+    }
+    return [_fill(plot, tables) for plot in DECISIONS]
+
+
+def plot_epochs(names: Sequence[str], epochs: Sequence[Table]) -> list[Plot]:
+    """Of each series by epoch a plot of its own, with a line for each of two experiments."""
+    return [
+        replace(
+            plot,
+            title=f"{plot.title}: {series.name}",
+            x_label="epoch",
+            series=tuple(
+                replace(series, name=name, kind=kind, points=_read(table, "epoch", series.column))
+                for name, kind, table in zip(names, ("first", "second"), epochs, strict=True)
+            ),
+        )
+        for plot in TRAINING
+        for series in plot.series
+        if series.table == "epochs"
+    ]
 
 
 def find_unfreezing(steps: Table) -> list[tuple[float, str]]:
     """The first step of every phase after the first, with its name."""
     firsts = [int(next(rows)["step"]) for _, rows in groupby(steps, lambda row: row["phase"])]
     return [(step, UNFREEZING) for step in firsts[1:]]
-
-
-def draw_training(results: Results) -> list[Chart]:
-    """Loss, metrics and learning rate against the step; nothing where nothing was trained."""
-    if not results.steps:
-        return []
-    marks = find_unfreezing(results.steps)
-    steps: Point = (0, max(1, int(results.steps[-1]["step"])))
-    return [
-        draw_lines(
-            "Loss",
-            [
-                Series("each step", "faint", thin(read_points(results.steps, "loss"))),
-                Series("training", "first", read_points(results.epochs, "train_loss"), dots=True),
-                Series(
-                    "validation",
-                    "second",
-                    read_points(results.epochs, "validation_loss"),
-                    dots=True,
-                ),
-            ],
-            x_label="step",
-            x_range=steps,
-            y_label="binary cross-entropy",
-            logarithmic=True,
-            marks=marks,
-        ),
-        draw_lines(
-            "Validation metrics",
-            [
-                Series(name, kind, read_points(results.epochs, key), dots=True)
-                for name, key, kind in (
-                    ("label accuracy", "label_accuracy", "first"),
-                    ("micro F1", "micro_f1", "second"),
-                    ("exact set", "exact_set", "third"),
-                )
-            ],
-            x_label="step",
-            x_range=steps,
-            y_label="share",
-            y_range=(0, 1),
-            marks=marks,
-        ),
-        draw_lines(
-            "Learning rate",
-            [
-                Series(
-                    "highest of the layer groups",
-                    "first",
-                    thin(read_points(results.steps, "learning_rate")),
-                )
-            ],
-            x_label="step",
-            x_range=steps,
-            y_label="learning rate",
-            marks=marks,
-        ),
-    ]
 
 
 def describe_course(results: Results) -> list[tuple[str, str]]:
@@ -92,38 +144,13 @@ def describe_course(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def draw_decisions(results: Results) -> list[Chart]:
-    """Precision against recall, and how often a label was there against its prob."""
-    share: Point = (0, 1)
-    precision_recall = [
-        (float(row["recall"]), float(row["precision"])) for row in results.precision_recall
-    ]
-    calibration = [
-        (float(row["mean_prob"]), float(row["share_present"])) for row in results.calibration
-    ]
-    return [
-        draw_lines(
-            "Calibration",
-            [
-                Series("perfect", "reference", [(0, 0), (1, 1)]),
-                Series("model", "first", calibration, dots=True),
-            ],
-            x_label="mean prob of the bin",
-            y_label="share with the label",
-            x_range=share,
-            y_range=share,
-        ),
-        draw_lines(
-            "Precision and recall",
-            [Series("all labels pooled", "first", precision_recall)],
-            x_label="recall",
-            y_label="precision",
-            x_range=share,
-            y_range=share,
-        ),
-    ]
+def _fill(plot: Plot, tables: Mapping[str, Table]) -> Plot:
+    series = (
+        replace(one, points=_read(tables[one.table], plot.x, one.column)) if one.column else one
+        for one in plot.series
+    )
+    return replace(plot, series=tuple(series))
 
 
-def read_points(table: Table, column: str, x: str = "step") -> list[Point]:
-    """The column against the step, as the history tables hold them."""
-    return [(float(row[x]), float(row[column])) for row in table]
+def _read(table: Table, x: str, y: str) -> list[Point]:
+    return [(float(row[x]), float(row[y])) for row in table]

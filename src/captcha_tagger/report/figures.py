@@ -11,7 +11,7 @@ import numpy as np
 from captcha_tagger.base.files import atomic_file
 from captcha_tagger.ingest.summary import Summary
 from captcha_tagger.report import style
-from captcha_tagger.report.curves import find_unfreezing, read_points
+from captcha_tagger.report.curves import Plot, plot_training
 from captcha_tagger.report.results import Results
 
 COLUMNS = 4
@@ -49,36 +49,10 @@ def draw_data(path: Path, summary: Summary) -> None:
 
 
 def draw_curves(path: Path, results: Results) -> None:
-    """Losses, validation metrics and learning rates of both phases against the step."""
-    steps, epochs = results.steps, results.epochs
-    with (
-        atomic_file(path) as beside,
-        style.draw_figure(beside, 3.7, 3.6, 2.9) as (loss, score, rate),
-    ):
-        loss.plot(*_columns(steps, "loss"), color=style.SKY, linewidth=0.6, label="each step")
-        loss.plot(*_columns(epochs, "train_loss"), "o-", color=style.BLUE, ms=3, label="training")
-        loss.plot(
-            *_columns(epochs, "validation_loss"), "s--", color=style.RED, ms=3, label="validation"
-        )
-        loss.set_yscale("log")
-        loss.yaxis.set_major_formatter("{x:g}")
-        loss.set_title("Loss: binary cross-entropy")
-        for name, line, color in (
-            ("label_accuracy", "o-", style.BLUE),
-            ("micro_f1", "s--", style.RED),
-            ("exact_set", "^:", style.GREEN),
-        ):
-            score.plot(
-                *_columns(epochs, name), line, color=color, ms=3, label=name.replace("_", " ")
-            )
-        score.set_ylim(0, 1.02)
-        score.set_title("Validation metrics")
-        rate.plot(*_columns(steps, "learning_rate"), color=style.BLUE)
-        rate.set_title("Learning rate")
-        for axes in (loss, score, rate):
-            _mark_unfreezing(axes, results)
-        loss.legend()
-        score.legend()
+    """The plots of training side by side."""
+    with atomic_file(path) as beside, style.draw_figure(beside, 3.7, 3.6, 3.3) as cells:
+        for axes, plot in zip(cells, plot_training(results), strict=True):
+            _draw_plot(axes, plot)
 
 
 def draw_labels(path: Path, results: Results) -> None:
@@ -134,16 +108,23 @@ def _shorten(name: str, length: int = 34) -> str:
     return name if len(name) <= length else f"…{name[-length:]}"
 
 
-def _mark_unfreezing(axes: Any, results: Results) -> None:
-    axes.set_xlabel("step")
-    for step, text in find_unfreezing(results.steps):
+def _draw_plot(axes: Any, plot: Plot) -> None:
+    for series in plot.series:
+        look = style.LINES[series.kind] | ({} if series.dots else {"marker": ""})
+        axes.plot(*np.reshape(series.points, (-1, 2)).T, label=series.name, **look)
+    axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
+    if plot.logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    elif plot.y_range:
+        axes.set_ylim(plot.y_range[0], 1.02 * plot.y_range[1])
+    else:
+        axes.set_ylim(bottom=0)
+    if len(plot.series) > 1:
+        axes.legend()
+    for step, text in plot.marks:
         axes.axvline(step, color="#666666", linestyle=":", linewidth=1)
         axes.annotate(
             text, (step, 1), xycoords=("data", "axes fraction"), xytext=(3, -9),
             textcoords="offset points", fontsize=8, color="#555555",
         )  # fmt: skip
-
-
-def _columns(table: Any, name: str) -> tuple[list[float], list[float]]:
-    points = read_points(table, name)
-    return [x for x, _ in points], [y for _, y in points]

@@ -22,7 +22,8 @@ NOTHING = ""
 class Confusion:
     """How many images missed one label and had another invented; either may be NOTHING.
 
-    An image with several of both spreads each missed label evenly over the invented ones.
+    An image with several of both spreads each missed label evenly over the invented ones; one that
+    misses none counts whole for each that it invents.
     """
 
     missed: str
@@ -50,7 +51,7 @@ def count_confusions(results: Results) -> list[Confusion]:
         missed = results.spell(results.missed[position]) or [NOTHING]
         invented = results.spell(results.invented[position]) or [NOTHING]
         for pair in product(missed, invented):
-            counts[pair] += 1 / len(invented)
+            counts[pair] += 1 / len(invented) if pair[0] else 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [Confusion(*pair, images) for pair, images in ordered]
 

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary, summarize
-from captcha_tagger.report.curves import describe_course, draw_decisions, draw_training
+from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
+from captcha_tagger.report.charts import draw_chart
+from captcha_tagger.report.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.mistakes import Confusion, count_confusions, find_doubtful_names
 from captcha_tagger.report.page import write_page
 from captcha_tagger.report.results import Results
@@ -27,7 +29,7 @@ SHOWN_SIZES = 5
 SECTIONS = ("ingest", "split", "backbone", "train_head", "fine_tune", "evaluate")
 PATHS = (("ingest", "source"), ("backbone", "file"))
 
-HEADLINES = {
+CAPTIONS = {
     "exact_set": ("Exact set", "images with every label right and none too many"),
     "label_accuracy": ("Label accuracy", "right decisions, one per image and label"),
     "micro_f1": ("Micro F1", "precision and recall of all decisions pooled"),
@@ -56,12 +58,12 @@ def write_report(
             "samples": _sample_sheet(results),
             "data_summary": _describe_data(summarize(results.rows)),
             "rejects": results.rejects[:SHOWN_REJECTS],
-            "training": draw_training(results),
+            "training": [draw_chart(plot) for plot in plot_training(results) if results.steps],
             "course": describe_course(results),
             "epochs": results.epochs,
             "labels": _list_labels(results),
             "confusions": _list_confusions(results),
-            "decisions": draw_decisions(results),
+            "decisions": [draw_chart(plot) for plot in plot_decisions(results)],
             "calibration": results.calibration,
             "doubtful": find_doubtful_names(results),
             "shown_images": len(shown),
@@ -104,14 +106,13 @@ def _round(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float]:
 
 def _list_headlines(results: Results) -> list[dict[str, Any]]:
     """The headline metrics with their intervals, beside what guessing would get."""
-    empty = ~results.targets.any(1)
-    positive = float(results.targets.mean())
-    all_positive = 2 * positive / (1 + positive)
+    targets = results.targets
+    none, every = np.zeros_like(targets), np.ones_like(targets)
     baselines = {
-        "exact_set": ("no label ever", float(empty.mean())),
-        "label_accuracy": ("no label ever", results.metrics["all_negative_label_accuracy"]),
-        "micro_f1": ("every label always", all_positive),
-        "macro_f1": ("every label always", _all_positive_macro_f1(results)),
+        "exact_set": ("no label ever", exact_set(none, targets)),
+        "label_accuracy": ("no label ever", label_accuracy(none, targets)),
+        "micro_f1": ("every label always", micro_f1(every, targets)),
+        "macro_f1": ("every label always", macro_f1(every, targets)),
     }
     return [
         {
@@ -122,13 +123,8 @@ def _list_headlines(results: Results) -> list[dict[str, Any]]:
             "baseline_name": baselines[key][0],
             "baseline": baselines[key][1],
         }
-        for key, (name, meaning) in HEADLINES.items()
+        for key, (name, meaning) in CAPTIONS.items()
     ]
-
-
-def _all_positive_macro_f1(results: Results) -> float:
-    shares = results.targets.mean(0)
-    return float((2 * shares / (1 + shares)).mean())
 
 
 def _count(results: Results) -> dict[str, int]:

@@ -22,7 +22,6 @@ from captcha_tagger.evaluate.answers import read_evidence
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Table = list[dict[str, str]]
-STAGES = ("ingest", "split", "train_head", "fine_tune", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,6 @@ class Results:
     def spell(self, chosen: Bools) -> str:
         """The labels of one row of a mask (labels,), in the vocabulary's order."""
         return "".join(label for label, is_in in zip(self.vocabulary, chosen, strict=True) if is_in)
-
-
-def load_run(data: Path) -> Results:
-    """The Results of the stages' folders under one, such as data/."""
-    return load_results(*(data / stage for stage in STAGES))
 
 
 def load_results(

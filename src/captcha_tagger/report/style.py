@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PINK, SKY, RED = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
 )  # fmt: skip
+LINES: dict[str, dict[str, Any]] = {  # by the kind of a series, as the page's style sheet has them
+    "faint": {"color": SKY, "linewidth": 0.6},
+    "first": {"color": BLUE, "linestyle": "-", "marker": "o", "markersize": 3},
+    "second": {"color": RED, "linestyle": "--", "marker": "s", "markersize": 3},
+    "third": {"color": GREEN, "linestyle": ":", "marker": "^", "markersize": 3},
+}
 STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,

@@ -8,27 +8,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.compare.comparison import Side, pair, read_side
+from captcha_tagger.compare.differences import compare
+from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking import store as tracking
 from captcha_tagger.tracking.lineage import read_lineage
 
 HERE = ("workspace", ".")  # the experiment on disk
 LINEAGE_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
 REGISTERED, CHAMPION = "captcha-tagger", "champion"
-LATER = ("evaluate.", "top_losses.")  # params that may change under a row, and so are tags
 
 
-def load_side(name: str) -> Side:
-    """A run as one side of a comparison: its params, and its evaluation from the artifacts."""
+def load_side(called: str) -> Side:
+    """A run as one side of a comparison, from its artifacts: they hold no images."""
     client = tracking.connect()
-    run_id = find_experiment(client, name)
-    data = client.get_run(run_id).data
-    later = {tag: value for tag, value in data.tags.items() if tag.startswith(LATER)}
-    try:
-        evaluate = Path(client.download_artifacts(run_id, "evaluate"))
-    except tracking.ERRORS:
-        raise InputError(f"{name}: this run is not evaluated") from None
-    return read_side(data.tags["mlflow.runName"], evaluate, {**data.params, **later})
+    run_id = find_experiment(client, called)
+    wanted = {LOCK, *NEEDED, *CURVES}
+    folders = {str(Path(path).parent) for path in wanted}
+    stored = {
+        artifact.path
+        for folder in folders
+        for artifact in client.list_artifacts(run_id, None if folder == "." else folder)
+    }
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in sorted(wanted & stored):
+            (folder / path).parent.mkdir(exist_ok=True)
+            # Of a file alone, some stores keep the folder and some do not.
+            Path(client.download_artifacts(run_id, path, name)).replace(folder / path)
+        return read_side(client.get_run(run_id).info.run_name, folder, folder / LOCK)
 
 
 def find_experiment(client: tracking.Client, name: str) -> str:
@@ -101,14 +108,15 @@ def register(name: str) -> str:
 
 def beats(new: Side, old: Side) -> tuple[bool, str]:
     """Whether `new` has more exact sets than `old`, or as many and a higher micro-F1; and why."""
-    if new.exact.keys() != old.exact.keys():
+    found = compare(old, new)
+    if not found.same_images:
         return False, "the two were scored on different validation images"
     new_scores, old_scores = (
         (float(side.metrics["exact_set"]), float(side.metrics["micro_f1"])) for side in (new, old)
     )
     why = (
         f"exact set {new_scores[0]:.4f} against {old_scores[0]:.4f}, micro-F1 {new_scores[1]:.4f} "
-        f"against {old_scores[1]:.4f} (McNemar's exact test: p = {pair(old, new).p:.3g})"
+        f"against {old_scores[1]:.4f} (McNemar's exact test: p = {found.p:.3g})"
     )
     return new_scores > old_scores, why
 

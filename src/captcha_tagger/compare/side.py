@@ -1,0 +1,143 @@
+"""One experiment as a comparison sees it, wherever it was kept.
+
+A folder with what the stages left, whole or in part, and the dvc.lock that says how -> Side.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.base.settings import read_params
+from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.pixels import Pixels, open_pixels
+from captcha_tagger.report.results import Table
+
+LOCK = "dvc.lock"
+NEEDED = ("evaluate/metrics.json", "evaluate/labels.csv", "evaluate/predictions.csv")
+CURVES = ("train_head/epochs.csv", "fine_tune/epochs.csv")
+IMAGES = ("ingest/manifest.jsonl", "ingest/pixels.npy")
+SHARED_SECTION = "compute"  # of params; any other is that of the stage of its name
+CODE = ("src/", "stages/")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an experiment says of one validation image; `pixels` is the digest, where known."""
+
+    file: str
+    text: str
+    missed: str
+    invented: str
+    loss: float
+    pixels: str | None
+
+    @property
+    def right(self) -> bool:
+        return not self.missed and not self.invented
+
+
+@dataclass(frozen=True)
+class Images:
+    """All images of an experiment: where in `pixels` each file's is."""
+
+    pixels: Pixels
+    places: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One experiment: its params by dotted name, its data's hashes, and how it was evaluated."""
+
+    name: str
+    params: Mapping[str, str]
+    data: frozenset[str]
+    metrics: Mapping[str, Any]
+    f1: Mapping[str, float | None]  # None: nothing to score
+    answers: list[Answer]
+    epochs: Table
+    images: Images | None
+
+
+def read_side(name: str, folder: Path, lock: Path) -> Side:
+    """Read what there is; InputError when the experiment was not evaluated.
+
+    Curves and images are left out where the folder has none.
+    """
+    if not lock.exists():
+        raise InputError(f"{name}: not evaluated, {lock.name} is missing")
+    stages = read_params(lock).get("stages", {})
+    rows = _read_rows(folder)
+    digests = {row.file: row.pixels for row in rows}
+    metrics, labels, predictions = (folder / path for path in NEEDED)
+    try:
+        return Side(
+            name=name,
+            params=flatten(_own_params(stages)),
+            data=_hash_data(stages),
+            metrics=read_json(metrics),
+            f1={row["label"]: _read_score(row["f1"]) for row in read_table(labels)},
+            answers=[_read_answer(row, digests) for row in read_table(predictions)],
+            epochs=[row for path in CURVES if (folder / path).exists()
+                    for row in read_table(folder / path)],
+            images=_open_images(folder, rows),
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise InputError(f"{name}: not evaluated, {missing} is missing") from None
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{name}: another version wrote its evaluation: {error!r}") from None
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested params as dotted names and the values as YAML writes them."""
+    flat: dict[str, str] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _own_params(stages: Mapping[str, Any]) -> dict[str, Any]:
+    """Each section as the stage of its name last saw it: others may have seen it earlier."""
+    return {
+        section: values
+        for stage, entry in stages.items()
+        for section, values in entry.get("params", {}).get("params.yaml", {}).items()
+        if section.split(".")[0] in (stage, SHARED_SECTION)
+    }
+
+
+def _hash_data(stages: Mapping[str, Any]) -> frozenset[str]:
+    """DVC's hashes of the folder or zip that ingest read."""
+    deps = stages.get("ingest", {}).get("deps", [])
+    return frozenset(dep["md5"] for dep in deps if not dep["path"].startswith(CODE))
+
+
+def _read_rows(folder: Path) -> list[Row]:
+    manifest = folder / IMAGES[0]
+    return read_manifest(manifest) if manifest.exists() else []
+
+
+def _open_images(folder: Path, rows: list[Row]) -> Images | None:
+    if not rows or not (folder / IMAGES[1]).exists():
+        return None
+    places = {row.file: place for place, row in enumerate(rows)}
+    return Images(open_pixels(folder / IMAGES[1]), places)
+
+
+def _read_answer(row: Mapping[str, str], digests: Mapping[str, str]) -> Answer:
+    file = row["file"]
+    return Answer(
+        file, row["text"], row["missed"], row["invented"], float(row["loss"]), digests.get(file)
+    )
+
+
+def _read_score(text: str) -> float | None:
+    score = float(text)
+    return score if score == score else None

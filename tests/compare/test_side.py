@@ -1,0 +1,86 @@
+"""One experiment read from what was kept of it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.compare.side import LOCK, flatten, read_side
+from tests.compare.sides import read_run, write_lock
+from tests.runs import load_run, write_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+def test_a_side_says_what_the_results_say(data: Path) -> None:
+    side, results = read_run("a", data), load_run(data)
+    assert [answer.right for answer in side.answers] == (~results.wrong).tolist()
+    assert [answer.missed for answer in side.answers] == list(map(results.spell, results.missed))
+    assert [answer.invented for answer in side.answers] == [
+        results.spell(row) for row in results.invented
+    ]
+    assert list(side.f1) == results.vocabulary
+    assert side.epochs == results.epochs
+    assert side.images is not None
+    for place, answer in enumerate(side.answers):
+        row = results.validation_rows[place]
+        assert (answer.file, answer.text, answer.pixels) == (row.file, row.text, row.pixels)
+        picture = side.images.pixels[side.images.places[answer.file]]
+        assert np.array_equal(picture, results.pixels[results.validation[place]])
+
+
+def test_without_curves_and_images_the_rest_is_still_read(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "evaluate", tmp_path / "evaluate")
+    write_lock(tmp_path / LOCK, {})
+    side = read_side("a", tmp_path, tmp_path / LOCK)
+    assert (side.epochs, side.images) == ([], None)
+    assert {answer.pixels for answer in side.answers} == {None}
+    assert side.metrics == read_run("b", data).metrics
+
+
+def test_a_section_is_what_its_own_stage_saw(tmp_path: Path, data: Path) -> None:
+    """top_losses lists all sections; run before evaluate, it knows an earlier threshold."""
+    lock = tmp_path / LOCK
+    lock.write_text(
+        "stages:\n"
+        "  evaluate: {params: {params.yaml: {compute.device: cpu, evaluate: {threshold: 0.9}}}}\n"
+        "  top_losses: {params: {params.yaml: {evaluate: {threshold: 0.5},"
+        " top_losses: {images: 4}}}}\n"
+    )
+    assert read_side("a", data, lock).params == {
+        "compute.device": "cpu",
+        "evaluate.threshold": "0.9",
+        "top_losses.images": "4",
+    }
+
+
+def test_params_are_written_as_yaml_writes_them() -> None:
+    params = {"a": {"rate": 1e-05, "augment": True, "file": None, "name": "x", "ends": [1, 2]}}
+    assert flatten(params) == {
+        "a.rate": "1e-05", "a.augment": "true", "a.file": "null", "a.name": "x", "a.ends": "[1, 2]",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["evaluate/predictions.csv", "evaluate/metrics.json"])
+def test_what_was_not_evaluated_is_named(data: Path, tmp_path: Path, missing: str) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / missing).unlink()
+    with pytest.raises(InputError, match=f"x: not evaluated, {Path(missing).name} is missing"):
+        read_run("x", tmp_path / "data")
+
+
+def test_a_folder_without_a_lock_is_one_clear_line(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x: not evaluated, dvc\.lock is missing"):
+        read_side("x", data, tmp_path / LOCK)
+
+
+def test_tables_of_another_shape_are_one_clear_line(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data" / "evaluate" / "predictions.csv").write_text("file,text\na.png,a\n")
+    with pytest.raises(InputError, match="x: another version wrote its evaluation"):
+        read_run("x", tmp_path / "data")
