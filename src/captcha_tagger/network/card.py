@@ -46,7 +46,7 @@ class ModelCard(Frozen):
     height: Positive
     width: Positive
     vocabulary: list[str]
-    normalization: Normalization
+    normalization: Normalization | None  # None: each image by its own mean and deviation
     threshold: Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -25,8 +25,9 @@ class Tagger(nn.Module):
     def __init__(self, card: ModelCard) -> None:
         super().__init__()
         self.card = card
-        self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(card.normalization.std).view(1, -1, 1, 1))
+        if card.normalization is not None:
+            self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, -1, 1, 1))
+            self.register_buffer("std", torch.tensor(card.normalization.std).view(1, -1, 1, 1))
         self.backbone = build_backbone(card.architecture, card.channels)
         channels, rows, self.columns = _feature_shape(self.backbone, card)
         self.head: Head = _build_head(card, channels, rows)
@@ -34,7 +35,7 @@ class Tagger(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns)."""
-        normalized = (pixels.float() - self.mean) / self.std
+        normalized = self._normalize(pixels.float())
         return self.backbone(normalized.contiguous(memory_format=torch.channels_last))
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -44,6 +45,13 @@ class Tagger(nn.Module):
     def answer(self, pixels: Tensor) -> Answer:
         """Pixels (batch, channels, height, width) -> logits, and log probs where it reads."""
         return self.head.answer(self.features(pixels))
+
+    def _normalize(self, pixels: Tensor) -> Tensor:
+        """By the data set's mean and deviation, or by each image's own, which suits any look."""
+        if self.card.normalization is not None:
+            return (pixels - self.mean) / self.std
+        variance, mean = torch.var_mean(pixels, (1, 2, 3), correction=0, keepdim=True)
+        return (pixels - mean) / variance.clamp_min(1.0).sqrt()
 
     def set_threshold(self, threshold: float) -> None:
         self.card = self.card.model_copy(update={"threshold": threshold})
