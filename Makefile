@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup lock repro verify original crossval lr-find test test-slow lint format report \
+.PHONY: help setup lock repro verify pretrain original crossval lr-find test test-slow lint format report \
   compare ui record register clean
 
 help:  ## show this list
@@ -41,6 +41,9 @@ RWLOCK := $(shell grep -sLEx '\{("(read|write)": \{\}(, )?)*\}' .dvc/tmp/rwlock)
 
 verify: setup  ## repeat the pipeline from nothing in a temporary clone; are all hashes equal?
 	@python -m captcha_tagger.reproduce.verify
+
+pretrain: setup  ## make the shipped backbone again: hours of one core; fetches faces with npm
+	python -m captcha_tagger.backbone.ship .state/faces
 
 BACKBONE ?= imagenet
 original: setup  ## the original blog post's recipe as a DVC experiment (BACKBONE=random offline)

@@ -38,7 +38,6 @@ from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.objective import Objective, Plan
-from captcha_tagger.training.start import measure_normalization
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -138,7 +137,6 @@ def time_training(out: Path, count: int) -> float:
             height=params.ingest.height,
             width=params.ingest.width,
             vocabulary=data.vocabulary,
-            normalization=measure_normalization(data),
             threshold=0.5,
         )
     ).to(machine.device)

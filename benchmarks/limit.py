@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.optimizer import build_optimizer
-from captcha_tagger.network.card import Architecture, ModelCard, Normalization
+from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 
 LABELS = 19
@@ -60,7 +60,6 @@ def make_step(architecture: str, batch_size: int, machine: Machine) -> Callable[
         height=50,
         width=200,
         vocabulary=[chr(ord("a") + label) for label in range(LABELS)],
-        normalization=Normalization(mean=[128.0], std=[64.0]),
         threshold=0.5,
     )
     model = Tagger(card).to(machine.device).train()

@@ -7,33 +7,49 @@ from pathlib import Path
 
 from captcha_tagger.backbone.params import Backbone
 from captcha_tagger.backbone.pretraining import pretrain
+from captcha_tagger.backbone.recipe import Recipe
+from captcha_tagger.backbone.shipped import load_shipped
 from captcha_tagger.backbone.weights import imagenet_weights, random_weights, weights_from_file
 from captcha_tagger.base import stage
 from captcha_tagger.base.settings import load_section
-from captcha_tagger.engine.compute import set_up
+from captcha_tagger.drawing.faces import matplotlib_faces
+from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.params import Compute
 from captcha_tagger.engine.resume import ResumeFile, fingerprint
-from captcha_tagger.network.backbone_folder import BackboneCard, backbone_weights, save_backbone
+from captcha_tagger.network.backbone_folder import (
+    BackboneCard,
+    Weights,
+    backbone_weights,
+    save_backbone,
+)
 from captcha_tagger.network.card import Architecture
 
 
 def main(out: Path) -> None:
     params, compute = load_section("backbone", Backbone), load_section("compute", Compute)
+    machine = set_up(compute)
+    key = fingerprint("backbone", [params.model_dump(), str(machine)], [])
+    resume = ResumeFile("backbone", key, every_seconds=compute.save_every_seconds)
+    save_backbone(*make_backbone(params, machine, resume), out)
+    resume.remove()
+
+
+def make_backbone(
+    params: Backbone, machine: Machine, resume: ResumeFile
+) -> tuple[BackboneCard, Weights]:
     architecture = Architecture(
         name=params.architecture,
         output_stride=params.output_stride,
         dropped_stages=params.dropped_stages,
     )
-    machine = set_up(compute)
-    key = fingerprint("backbone", [params.model_dump(), str(machine)], [])
-    resume = ResumeFile("backbone", key, every_seconds=compute.save_every_seconds)
     alphabet: list[str] = []
-    normalization = None
     match params.source:
+        case "shipped":
+            return load_shipped()
         case "synthetic":
-            model = pretrain(architecture, params, machine, resume)
-            weights = backbone_weights(model)
-            alphabet, normalization = model.card.vocabulary, model.card.normalization
+            recipe = Recipe.of(params, matplotlib_faces())
+            model = pretrain(architecture, recipe, machine, resume)
+            alphabet, weights = model.card.vocabulary, backbone_weights(model)
         case "imagenet":
             weights = imagenet_weights(architecture)
         case "random":
@@ -41,14 +57,8 @@ def main(out: Path) -> None:
         case "file":
             assert params.file is not None
             weights = weights_from_file(architecture, Path(params.file))
-    card = BackboneCard(
-        architecture=architecture,
-        source=params.source,
-        alphabet=alphabet,
-        normalization=normalization,
-    )
-    save_backbone(card, weights, out)
-    resume.remove()
+    card = BackboneCard(architecture=architecture, source=params.source, alphabet=alphabet)
+    return card, weights
 
 
 if __name__ == "__main__":

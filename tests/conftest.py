@@ -13,7 +13,7 @@ from benchmarks.kills import shrink, time_stages
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.labels import index_texts
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.network.card import Architecture, ModelCard, Normalization
+from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.reproduce.verify import make_clone
 from tests.whole import commit_working_tree
@@ -42,7 +42,6 @@ def make_card(head: str = "ctc", name: str = "compact", channels: int = 1) -> Mo
         height=24,
         width=48,
         vocabulary=VOCABULARY,
-        normalization=Normalization(mean=[128.0] * channels, std=[64.0] * channels),
         threshold=0.5,
     )
 

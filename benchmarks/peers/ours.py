@@ -126,7 +126,7 @@ def find_backbone(job: dict[str, Any], params: Backbone, out: Path) -> Path:
         output_stride=params.output_stride,
         dropped_stages=params.dropped_stages,
     )
-    card = BackboneCard(architecture=architecture, source="random", alphabet=[], normalization=None)
+    card = BackboneCard(architecture=architecture, source="random", alphabet=[])
     save_backbone(card, random_weights(architecture, params.seed), out / "backbone")
     return out / "backbone"
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from captcha_tagger.backbone.params import Backbone
 from captcha_tagger.backbone.pretraining import pretrain
-from captcha_tagger.drawing.batches import VOCABULARY
+from captcha_tagger.backbone.recipe import Recipe
+from captcha_tagger.drawing.faces import matplotlib_faces
+from captcha_tagger.drawing.texts import VOCABULARY
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.backbone_folder import backbone_weights
@@ -14,17 +15,13 @@ from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.tagger import Tagger
 
 COMPACT = Architecture(name="compact", output_stride=8, dropped_stages=0)
-TINY = Backbone(
-    source="synthetic",
-    architecture="compact",
-    output_stride=8,
-    dropped_stages=0,
-    file=None,
+TINY = Recipe(
     images=40,
     batch_size=4,
     learning_rate=0.005,
     weight_decay=0.05,
     seed=0,
+    faces=matplotlib_faces(),
 )
 
 

@@ -29,7 +29,7 @@ RESNET = Architecture(name="resnet18", output_stride=8, dropped_stages=1)
 
 def test_a_saved_backbone_comes_back(tmp_path: Path) -> None:
     weights = random_weights(COMPACT, seed=1)
-    card = BackboneCard(architecture=COMPACT, source="random", alphabet=[], normalization=None)
+    card = BackboneCard(architecture=COMPACT, source="random", alphabet=[])
     save_backbone(card, weights, tmp_path / "backbone")
     loaded_card, loaded = load_backbone(tmp_path / "backbone")
     assert loaded_card == card
@@ -87,7 +87,7 @@ def test_a_damaged_backbone_is_refused_and_no_code_in_it_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    card = BackboneCard(architecture=COMPACT, source="random", alphabet=[], normalization=None)
+    card = BackboneCard(architecture=COMPACT, source="random", alphabet=[])
     save_backbone(card, random_weights(COMPACT, seed=1), tmp_path / "backbone")
     (tmp_path / "backbone" / name).write_bytes(pickle.dumps(Bomb(), protocol=0))
     with pytest.raises(InputError, match="damaged backbone"):

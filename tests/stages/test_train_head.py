@@ -1,7 +1,7 @@
 import torch
 from safetensors.torch import load_file
 
-from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.base.files import read_table
 from tests.stages.conftest import Workspace
 
 
@@ -11,12 +11,6 @@ def test_the_backbone_stays_as_it_was(trained: Workspace) -> None:
     for name, weights in backbone.items():
         if name != "stem.0.weight":  # adapted to grey
             assert torch.equal(model[f"backbone.{name}"], weights), name
-
-
-def test_normalization_is_the_training_parts(trained: Workspace) -> None:
-    card = read_json(trained.data / "train_head" / "model" / "model.json")
-    assert 150 < card["normalization"]["mean"][0] < 255
-    assert card["vocabulary"] == list("abcdef")
 
 
 def test_history_has_a_row_per_step_and_epoch(trained: Workspace) -> None:

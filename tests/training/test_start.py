@@ -13,7 +13,6 @@ from captcha_tagger.network.backbone_folder import (
     backbone_weights,
     save_backbone,
 )
-from captcha_tagger.network.card import Normalization
 from captcha_tagger.network.heads import EVIDENCE
 from captcha_tagger.training.params import TrainHead
 from captcha_tagger.training.start import start_tagger
@@ -44,14 +43,13 @@ def save_synthetic(folder: Path, head: str = "ctc") -> None:
         architecture=make_card().architecture,
         source="synthetic",
         alphabet=["a", "b", "c", "d"],
-        normalization=Normalization(mean=[100.0], std=[50.0]),
     )
     save_backbone(card, backbone_weights(model), folder)
 
 
 def save_random(folder: Path) -> None:
     architecture = make_card().architecture
-    card = BackboneCard(architecture=architecture, source="random", alphabet=[], normalization=None)
+    card = BackboneCard(architecture=architecture, source="random", alphabet=[])
     save_backbone(card, random_weights(architecture, 0), folder)
 
 
@@ -97,18 +95,10 @@ def test_a_text_longer_than_its_columns_is_one_line(tmp_path: Path) -> None:
     start_tagger(tmp_path / "backbone", data, noisy_or)
 
 
-def test_normalization_comes_from_the_training_part(tmp_path: Path) -> None:
-    save_synthetic(tmp_path / "backbone")
-    data = make_data()
-    model = start_tagger(tmp_path / "backbone", data, PARAMS)
-    expected = float(data.pixels[data.train].mean())
-    assert model.card.normalization.mean == pytest.approx([expected])
-
-
-def test_without_training_images_the_pretraining_answers_alone(tmp_path: Path) -> None:
+def test_without_training_images_a_pretraining_answers_alone(tmp_path: Path) -> None:
     save_synthetic(tmp_path / "backbone")
     model = start_tagger(tmp_path / "backbone", make_data(train_images=0), PARAMS)
-    assert model.card.normalization.mean == [100.0]
+    assert torch.equal(model.head.evidence.weight, make_tagger().head.evidence.weight)
     save_random(tmp_path / "random")
     with pytest.raises(InputError, match=r"set backbone\.source to"):
         start_tagger(tmp_path / "random", make_data(train_images=0), PARAMS)

@@ -8,7 +8,7 @@ from captcha_tagger.base.settings import Count, Decay, Rate, Section, Seed
 
 
 class Backbone(Section):
-    source: Literal["synthetic", "imagenet", "random", "file"]
+    source: Literal["shipped", "synthetic", "imagenet", "random", "file"]
     architecture: str
     output_stride: Literal[4, 8, 16, 32]
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
@@ -23,4 +23,13 @@ class Backbone(Section):
     def _file_goes_with_its_source(self) -> Self:
         if (self.source == "file") != (self.file is not None):
             raise ValueError("file is set exactly when source is 'file'")
+        return self
+
+    @model_validator(mode="after")
+    def _shipped_weights_are_of_one_architecture(self) -> Self:
+        if self.source == "shipped" and (self.architecture, self.output_stride) != ("compact", 8):
+            raise ValueError(
+                "the shipped weights are of architecture compact with an output_stride of 8; for "
+                "another set source to synthetic, imagenet or random"
+            )
         return self

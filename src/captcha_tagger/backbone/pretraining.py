@@ -7,7 +7,6 @@ character, and CTC takes over once columns and characters have found each other.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.base.processes import start_pool
 from captcha_tagger.drawing.batches import Drawn, draw_batch
 from captcha_tagger.drawing.kaggle import HEIGHT, WIDTH
@@ -33,19 +33,6 @@ TOLD_SHARE = 0.25  # of the steps, over which being told gives way to CTC
 LABEL_RATE = 0.1  # of each label in an image, about: where the head's biases start
 EXCLUDED = -1e4  # the logit of a label that an image's look does not have
 IGNORED = -100  # the class of columns that could be either, beside a character's own
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is drawn, and how it is learned; `reports` pace the progress and the resume file."""
-
-    images: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    seed: int
-    faces: Sequence[Path]
-    reports: int = 10
 
 
 def pretrain(
@@ -74,7 +61,6 @@ def _start(architecture: Architecture, seed: int) -> Tagger:
                 height=HEIGHT,
                 width=WIDTH,
                 vocabulary=VOCABULARY,
-                normalization=None,
                 threshold=0.5,
             )
         )

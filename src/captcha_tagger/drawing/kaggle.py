@@ -74,7 +74,8 @@ def _write(text: str, generator: Random) -> tuple[Pixels, list[float]]:
     baseline = int(generator.integers(42, 45))
     pairs = list(zip(text, faces, strict=True))
     needed = sum(_glyph(*pair, size).ink.shape[1] + gap for pair in pairs)
-    size = min(size, round(size * ROOM / needed))
+    room = ROOM - gap * max(0, len(text) - LENGTH)  # gaps do not shrink
+    size = min(size, round(size * room / needed))
     canvas, centres = np.zeros((HEIGHT, WIDTH), np.uint8), []
     for pair in pairs:
         glyph = _glyph(*pair, size)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_folder, read_json, write_json
 from captcha_tagger.network.backbones import first_convolution
-from captcha_tagger.network.card import Architecture, Frozen, Normalization
+from captcha_tagger.network.card import Architecture, Frozen
 from captcha_tagger.network.model_folder import WEIGHTS
 from captcha_tagger.network.tagger import Tagger
 
@@ -26,9 +26,8 @@ class BackboneCard(Frozen):
     """What the weights are; `alphabet` names the rows of a head learned along with them."""
 
     architecture: Architecture
-    source: Literal["synthetic", "imagenet", "random", "file"]
+    source: Literal["shipped", "synthetic", "imagenet", "random", "file"]
     alphabet: list[str]
-    normalization: Normalization | None
 
 
 def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -30,13 +30,6 @@ class Architecture(Frozen):
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
 
 
-class Normalization(Frozen):
-    """Per-channel mean and standard deviation of pixels in 0..255."""
-
-    mean: list[float]
-    std: list[float]
-
-
 class ModelCard(Frozen):
     """Everything about a Tagger that its weights do not say."""
 
@@ -46,7 +39,6 @@ class ModelCard(Frozen):
     height: Positive
     width: Positive
     vocabulary: list[str]
-    normalization: Normalization | None  # None: each image by its own mean and deviation
     threshold: Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -19,15 +19,9 @@ Head = CtcHead | NoisyOrHead | ConcatHead
 class Tagger(nn.Module):
     """Normalisation, backbone and head."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, card: ModelCard) -> None:
         super().__init__()
         self.card = card
-        if card.normalization is not None:
-            self.register_buffer("mean", torch.tensor(card.normalization.mean).view(1, -1, 1, 1))
-            self.register_buffer("std", torch.tensor(card.normalization.std).view(1, -1, 1, 1))
         self.backbone = build_backbone(card.architecture, card.channels)
         channels, rows, self.columns = _feature_shape(self.backbone, card)
         self.head: Head = _build_head(card, channels, rows)
@@ -35,8 +29,8 @@ class Tagger(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns)."""
-        normalized = self._normalize(pixels.float())
-        return self.backbone(normalized.contiguous(memory_format=torch.channels_last))
+        normalized = normalize(pixels).contiguous(memory_format=torch.channels_last)
+        return self.backbone(normalized)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
@@ -45,13 +39,6 @@ class Tagger(nn.Module):
     def answer(self, pixels: Tensor) -> Answer:
         """Pixels (batch, channels, height, width) -> logits, and log probs where it reads."""
         return self.head.answer(self.features(pixels))
-
-    def _normalize(self, pixels: Tensor) -> Tensor:
-        """By the data set's mean and deviation, or by each image's own, which suits any look."""
-        if self.card.normalization is not None:
-            return (pixels - self.mean) / self.std
-        variance, mean = torch.var_mean(pixels, (1, 2, 3), correction=0, keepdim=True)
-        return (pixels - mean) / variance.clamp_min(1.0).sqrt()
 
     def set_threshold(self, threshold: float) -> None:
         self.card = self.card.model_copy(update={"threshold": threshold})
@@ -66,6 +53,15 @@ class Tagger(nn.Module):
         stages: Sequence[nn.Module] = [*self.backbone.children(), self.head]
         groups = [list(stage.parameters()) for stage in stages]
         return [group for group in groups if group]
+
+
+def normalize(pixels: Tensor) -> Tensor:
+    """Each image by its own mean and standard deviation over all channels, which suits any look.
+
+    Pixels in 0..255 (batch, channels, height, width) -> the same shape; a flat image is all 0.
+    """
+    variance, mean = torch.var_mean(pixels.float(), (1, 2, 3), correction=0, keepdim=True)
+    return (pixels - mean) / variance.clamp_min(1.0).sqrt()
 
 
 def _build_head(card: ModelCard, channels: int, rows: int) -> Head:

@@ -6,29 +6,30 @@ data/backbone/ and a Dataset -> Tagger. Labels that the pretraining knew keep wh
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.network.backbone_folder import (
-    BackboneCard,
     Weights,
     fit_first_convolution,
     load_backbone,
 )
-from captcha_tagger.network.card import ModelCard, Normalization
+from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.ctc import columns_needed
 from captcha_tagger.network.heads import EVIDENCE, ConcatHead, CtcHead, NoisyOrHead
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.params import TrainHead
 
-SAMPLED_IMAGES = 10_000  # enough for a mean to three digits, little enough to read at once
-
 
 def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
     """A Tagger with the backbone's weights and a head that starts from what is known."""
     card, weights = load_backbone(backbone)
+    if not len(data.train) and not card.alphabet:
+        raise InputError(
+            "split.train_images: with no training image the backbone must know characters already; "
+            "set backbone.source to shipped or synthetic"
+        )
     _, channels, height, width = data.pixels.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(params.seed)
@@ -40,7 +41,6 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
                 height=height,
                 width=width,
                 vocabulary=data.vocabulary,
-                normalization=_normalization(card, data),
                 threshold=0.5,
             )
         )
@@ -66,29 +66,6 @@ def _check_room(data: Dataset, columns: int) -> None:
             f"{width} pixels wide have {columns}; set ingest.width to {enough} or "
             "more, or train_head.head to noisy_or"
         )
-
-
-def _normalization(card: BackboneCard, data: Dataset) -> Normalization:
-    """From the training part; without one, the pretraining's."""
-    if len(data.train):
-        return measure_normalization(data)
-    if card.normalization is None:
-        raise InputError(
-            "split.train_images: with no training image the backbone must be a synthetic one; "
-            "set backbone.source to synthetic"
-        )
-    channels = data.pixels.shape[1]
-    return Normalization(
-        mean=card.normalization.mean * channels, std=card.normalization.std * channels
-    )
-
-
-def measure_normalization(data: Dataset) -> Normalization:
-    """Mean and standard deviation per channel, over (a sample of) the training part."""
-    step = max(1, len(data.train) // SAMPLED_IMAGES)
-    sample = data.pixels[data.train[::step]].astype(np.float64)
-    mean, std = sample.mean((0, 2, 3)), sample.std((0, 2, 3))
-    return Normalization(mean=mean.tolist(), std=np.maximum(std, 1.0).tolist())
 
 
 @torch.no_grad()

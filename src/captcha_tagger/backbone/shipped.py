@@ -1,0 +1,27 @@
+"""The backbone that comes with the package: pretrained once, long, on very many drawn looks.
+
+`captcha_tagger.backbone.ship` makes its files: weights.safetensors and backbone.json as in
+data/backbone/, and origin.json, which says from what they were made and holds the weights' SHA-256.
+"""
+
+import hashlib
+from pathlib import Path
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import read_json
+from captcha_tagger.network.backbone_folder import BackboneCard, Weights, load_backbone
+from captcha_tagger.network.model_folder import WEIGHTS
+
+FOLDER = Path(__file__).parent / "weights"
+ORIGIN = "origin.json"
+
+
+def load_shipped(folder: Path = FOLDER) -> tuple[BackboneCard, Weights]:
+    """The card and the weights; InputError when they are not those that were shipped."""
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    if digest != read_json(folder / ORIGIN)["sha256"]:
+        raise InputError(
+            f"{folder / WEIGHTS}: not the weights that were shipped; check the file out again, or "
+            "set backbone.source to synthetic"
+        )
+    return load_backbone(folder)
