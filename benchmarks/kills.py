@@ -41,7 +41,7 @@ TINY: dict[str, dict[str, Any]] = {
     "sample": {"images": 60},
     "backbone": {"images": 320, "batch_size": 16},
     "train_head": {"epochs": 2, "batch_size": 16},
-    "fine_tune": {"epochs": 3, "min_steps": 0, "batch_size": 16},
+    "fine_tune": {"epochs": 3, "batch_size": 16},
     "evaluate": {"resamples": 100},
     "compute": {"device": "cpu", "threads": 1, "save_every_seconds": 0},  # a save every step
 }

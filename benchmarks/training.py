@@ -53,7 +53,7 @@ BASE = "fastai-original"  # whose seconds are compared with ours
 OF_OURS = ("torch", "torchvision", "safetensors", "pydantic")
 FASTAI = ("fastai==2.8.12", *pin(*OF_OURS))
 KERAS = ("keras==3.15.1", "tensorflow-cpu==2.21.0")
-QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1, "fine_tune.min_steps": 0}
+QUICK_OURS = {"train_head.epochs": 1, "fine_tune.epochs": 1}
 RANDOM_BACKBONE = {
     "backbone.source": "random",
     "backbone.output_stride": 4,
@@ -74,7 +74,6 @@ ORIGINAL = {  # `make original BACKBONE=random`
     "train_head.augment": True,
     "fine_tune.batch_size": 64,
     "fine_tune.threshold": 0.2,
-    "fine_tune.min_steps": 0,
 }
 
 Lines = list[dict[str, Any]]  # what one run said: its epochs and its end

@@ -15,7 +15,7 @@ TINY = {
     "sample": {"images": 40, "characters": "abcdef", "length": 3},
     "backbone": {"source": "random"},
     "train_head": {"epochs": 1, "batch_size": 8},
-    "fine_tune": {"epochs": 2, "batch_size": 8, "min_steps": 0},
+    "fine_tune": {"epochs": 2, "batch_size": 8},
     "evaluate": {"resamples": 100},
     "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
 }

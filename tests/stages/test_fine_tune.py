@@ -2,7 +2,6 @@ import os
 import subprocess
 import sys
 
-import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -45,18 +44,6 @@ def test_the_threshold_is_stored_with_the_model(trained: Workspace) -> None:
     assert card["threshold"] == choose_threshold(model, train, params.seed)
     metrics = read_json(trained.data / "evaluate" / "metrics.json")
     assert metrics["threshold"] == card["threshold"]
-
-
-def test_too_few_steps_become_more_epochs_and_a_line(
-    trained: Workspace, capfd: pytest.CaptureFixture[str]
-) -> None:
-    trained.change({"fine_tune": {"min_steps": 10}})  # an epoch is 4
-    try:
-        assert trained.run("fine_tune", "ingest", "split", "train_head", "longer") == 0
-    finally:
-        trained.change({})
-    assert "3 epochs instead of 2, for fine_tune.min_steps" in capfd.readouterr().out
-    assert len(read_table(trained.data / "longer" / "epochs.csv")) == 3
 
 
 def test_torchs_compiler_stays_unloaded(trained: Workspace) -> None:

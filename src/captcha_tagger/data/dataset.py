@@ -15,6 +15,7 @@ from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.labels import encode_texts, index_texts
 from captcha_tagger.data.manifest import Row, read_manifest
 from captcha_tagger.data.pixels import open_pixels
+from captcha_tagger.data.sheet import pick_samples
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Dataset:
 
     def train_images(self, device: torch.device) -> LabelledImages:
         return self._images(self.train, device)
+
+    def some_train_images(self, number: int, device: torch.device) -> LabelledImages:
+        """At most so many, evenly spaced."""
+        picks = pick_samples(self.train.tolist(), number)
+        return self._images(np.array(picks, np.int64), device)
 
     def validation_images(self, device: torch.device) -> LabelledImages:
         return self._images(self.validation, device)

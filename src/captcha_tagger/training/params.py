@@ -20,8 +20,7 @@ class TrainHead(Section):
 
 
 class FineTune(Section):
-    epochs: Count
-    min_steps: Annotated[int, Field(ge=0)]
+    epochs: Literal["auto"] | Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rates: Annotated[list[Rate], Field(min_length=2, max_length=2)]
     weight_decay: Decay

@@ -4,7 +4,6 @@ A Dataset and where to start from -> a trained Tagger and its History, written t
 or data/fine_tune/.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from captcha_tagger.engine.schedule import spread
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
+from captcha_tagger.training.length import choose_epochs
 from captcha_tagger.training.objective import Plan, fit
 from captcha_tagger.training.params import FineTune, TrainHead
 from captcha_tagger.training.threshold import choose_threshold
@@ -63,7 +63,7 @@ def fine_tune(
     first, head = params.learning_rates
     plan = Plan(
         phase="fine_tune",
-        epochs=_count_epochs(len(data.train), params),
+        epochs=_count_epochs(model, data, params, machine),
         batch_size=params.batch_size,
         learning_rates=spread(first, head, len(model.layer_groups())),
         weight_decay=params.weight_decay,
@@ -112,13 +112,12 @@ def continue_history(folder: Path) -> History:
     return History(read_table(folder / "steps.csv"), read_table(folder / "epochs.csv")).continued()
 
 
-def _count_epochs(num_images: int, params: FineTune) -> int:
-    """params.epochs, or so many more that params.min_steps are taken; says so."""
-    steps_per_epoch = max(1, math.ceil(num_images / params.batch_size))
-    least = math.ceil(params.min_steps / steps_per_epoch)
-    if least > params.epochs and num_images:
-        print(f"fine tune: {least} epochs instead of {params.epochs}, for fine_tune.min_steps")
-    return max(least, params.epochs)
+def _count_epochs(model: Tagger, data: Dataset, params: FineTune, machine: Machine) -> int:
+    if params.epochs != "auto":
+        return params.epochs
+    if not len(data.train):
+        return 0
+    return choose_epochs(model.to(machine.device), data, params.batch_size, machine.device)
 
 
 def _train(

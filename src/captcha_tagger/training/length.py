@@ -1,0 +1,45 @@
+"""How long to fine-tune: as long as the look needs, judged by what the head alone gets wrong.
+
+A model as head training left it and its training images -> a number of epochs.
+"""
+
+import math
+
+import torch
+
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.metrics.sets import exact_set
+from captcha_tagger.metrics.texts import text_accuracy
+from captcha_tagger.network.inference import infer
+from captcha_tagger.network.tagger import Tagger
+
+ASKED = 1000  # training images at most
+HARD = 0.5  # the share of images wrong from which on a look counts as hard
+EPOCHS = (4, 30)  # of a look that the backbone knows, and of a hard one
+STEPS = (60, 700)  # at least, where few images make short epochs
+
+
+def choose_epochs(model: Tagger, data: Dataset, batch_size: int, device: torch.device) -> int:
+    """Epochs between those of an easy and of a hard look; says why."""
+    wrong = measure_wrong(model, data.some_train_images(ASKED, device))
+    steps_per_epoch = math.ceil(len(data.train) / batch_size)
+    for_steps = math.ceil(_between(STEPS, wrong) / steps_per_epoch)
+    epochs = max(round(_between(EPOCHS, wrong)), for_steps)
+    print(f"fine tune: {epochs} epochs, since the head alone gets {wrong:.1%} of the images wrong")
+    return epochs
+
+
+def measure_wrong(model: Tagger, images: LabelledImages) -> float:
+    """The share of images whose text is wrong, or their label set where the model does not read."""
+    found = infer(model, images)
+    if found.readings is not None:
+        read = [one.text for one in found.readings]
+        return 1 - text_accuracy(read, images.spell(model.card.vocabulary))
+    actual = images.targets.cpu().numpy() > 0.5
+    return 1 - exact_set(found.probs > model.card.threshold, actual)
+
+
+def _between(ends: tuple[int, int], wrong: float) -> float:
+    easy, hard = ends
+    return easy + (hard - easy) * min(1.0, wrong / HARD)
