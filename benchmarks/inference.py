@@ -236,8 +236,9 @@ def infer_in_batches(model: Path, files: list[Path]) -> Probs:
     tagger, decoder = load_model(model), make_decoder(model)
     pixels = np.stack([decoder(file.read_bytes()) for file in files])
     targets = np.zeros((len(files), len(tagger.card.vocabulary)), np.float32)
-    rows = np.arange(len(files))
-    return infer(tagger, LabelledImages(pixels, targets, rows, torch.device("cpu")))[0]
+    texts, rows = np.zeros((len(files), 1), int), np.arange(len(files))
+    images = LabelledImages(pixels, targets, texts, rows, torch.device("cpu"))
+    return infer(tagger, images).probs
 
 
 def time_command(model: Path, path: Path) -> float:

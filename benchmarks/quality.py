@@ -40,9 +40,10 @@ from trials import (
 
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import fingerprint
-from captcha_tagger.evaluate.intervals import resample_images
+from captcha_tagger.evaluate.intervals import resample_images, resample_texts
 from captcha_tagger.metrics.sets import (
     HEADLINES,
     Bools,
@@ -50,6 +51,7 @@ from captcha_tagger.metrics.sets import (
     exact_set,
     label_accuracy,
 )
+from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 from captcha_tagger.network.backbone_folder import load_backbone
 
 FEW = (0, 50, 100, 200, 400, None)
@@ -108,6 +110,7 @@ def crossval(bench: Bench) -> None:
                 wrong.setdefault(data.rows[row].file, []).append(f"{truth} as {found}")
     bench.say_table(rows, ["seed", "fold", "images", *HEADLINES])
     say_pooled(bench, answers)
+    say_texts(bench, answers)
     bench.say(f"\nWrong at least once (of {bench.args.seeds} seeds):")
     for file, cases in sorted(wrong.items(), key=lambda item: -len(item[1])):
         bench.say(f"  {file}: {len(cases)} times: {', '.join(cases)}")
@@ -141,15 +144,18 @@ def label_errors(bench: Bench) -> None:
     for seed in range(bench.args.seeds):
         generator = np.random.default_rng(seed)
         planted = generator.choice(data.train, PLANTED, replace=False)
-        targets = data.targets.copy()
+        rows = list(data.rows)
         for row in planted:
-            gone = generator.choice(np.flatnonzero(targets[row] > 0))
-            new = generator.choice(np.flatnonzero(targets[row] == 0))
-            targets[row, gone], targets[row, new] = 0, 1
+            text = rows[row].text
+            gone = generator.choice(sorted(set(text)))
+            new = generator.choice(sorted(set(data.vocabulary) - set(text)))
+            rows[row] = rows[row]._replace(text=text.replace(gone, new))
+        targets = encode_texts([row.text for row in rows], data.vocabulary)
+        renamed = replace(data, rows=rows, targets=targets)
         losses = np.zeros(len(data.rows))
         for fold in range(FOLDS):
             trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
-            one, _ = bench.answer(split(replace(data, targets=targets), trial), trial)
+            one, _ = bench.answer(split(renamed, trial), trial)
             losses[one.rows] = binary_cross_entropy(one.logits, one.targets).mean(1)
         first = np.argsort(-losses)[:20]
         bench.say(f"seed {seed}: {len(set(first) & set(planted))} of {PLANTED} in the first 20")
@@ -240,6 +246,27 @@ def stack_seeds(answers: list[Answers], seeds: int) -> tuple[Bools, Bools]:
     return predicted[order], actual[order[0]]
 
 
+def say_texts(bench: Bench, answers: list[Answers]) -> None:
+    """The scores of texts over all seeds, and each that was misread, where the head reads."""
+    read = [str(text) for one in answers for text in one.read]
+    if not read:
+        return
+    images = np.concatenate([one.rows for one in answers])
+    actual = [bench.data.rows[row].text for row in images]
+    order = np.argsort(images, kind="stable")  # each image's repeats together
+    edits = count_edits(read, actual)[order].reshape(-1, bench.args.seeds).T
+    characters = count_characters(actual)[order][:: bench.args.seeds]
+    bounds = resample_texts(edits, characters, resamples=RESAMPLES, seed=0)
+    scores = {
+        "text_accuracy": float((edits == 0).mean()),
+        "character_error_rate": error_rate(edits, characters),
+    }
+    rows = [[name, value, *bounds[name].values()] for name, value in scores.items()]
+    bench.say_table(rows, ["metric", "all seeds", "95 % from", "to"])
+    wrong = sorted({(one, other) for one, other in zip(actual, read, strict=True) if one != other})
+    bench.say(f"misread: {', '.join(f'{one} as {other}' for one, other in wrong)}")
+
+
 COMMANDS: dict[str, Callable[[Bench], None]] = {
     "crossval": crossval,
     "few-labels": few_labels,
@@ -266,7 +293,7 @@ def main() -> None:
     bench = Bench(data, params, machine, args)
     COMMANDS[args.command](bench)
     settings = [args.command, params.model_dump(), args.seeds, args.all, bench.lines]
-    key = fingerprint(settings, [args.backbone / "weights.safetensors"])
+    key = fingerprint("fine_tune", settings, [args.backbone / "weights.safetensors"])
     log_table(args.command, key, params.model_dump(), bench.scores, "\n".join(bench.lines))
 
 

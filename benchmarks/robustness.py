@@ -91,10 +91,11 @@ def main() -> None:
         part = replace(
             data,
             pixels=pixels,
+            rows=data.validation_rows,
             targets=data.targets[data.validation],
             validation=everything,
         )
-        probs, _ = infer(model, part.validation_images(machine.device))
+        probs = infer(model, part.validation_images(machine.device)).probs
         return exact_set(probs > model.card.threshold, actual)
 
     rows = []

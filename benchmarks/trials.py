@@ -23,7 +23,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.resume import ResumeFile, fingerprint
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.metrics.sets import sigmoid
-from captcha_tagger.network.inference import infer_logits
+from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.split.splitting import group_rows, split_rows
 from captcha_tagger.training.phases import fine_tune, train_head
@@ -43,12 +43,14 @@ FOLDER = Path("quality")
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits and targets (images, labels) of the validation rows, the threshold, the rows."""
+    """Logits and targets (images, labels) of the validation rows, the threshold, the rows, and the
+    texts as read (images,): none where the head does not read."""
 
     logits: NDArray[np.float32]
     targets: NDArray[np.float32]
     threshold: float
     rows: NDArray[np.int64]
+    read: NDArray[np.str_]
 
     @property
     def probs(self) -> NDArray[np.float32]:
@@ -141,19 +143,21 @@ def answer(
         params.compute.model_dump(),
         data.train.tolist(),
         data.validation.tolist(),
-        data.targets.astype(int).tolist(),
+        [row.text for row in data.rows],
     ]
-    key = fingerprint(settings, [backbone / "weights.safetensors"])
+    key = fingerprint("fine_tune", settings, [backbone / "weights.safetensors"])
     path = state_folder() / FOLDER / f"{key}.npz"
     if not path.exists():
         model, _ = train(data, backbone, params, machine)
-        logits = infer_logits(model, data.validation_images(machine.device))
+        found = infer(model, data.validation_images(machine.device))
+        read = np.array([one.text for one in found.readings or []], np.str_)
         with atomic_file(path) as beside, beside.open("wb") as file:
-            np.savez(file, logits=logits, threshold=model.card.threshold)
+            np.savez(file, logits=found.logits, read=read, threshold=model.card.threshold)
     with np.load(path) as kept:
         return Answers(
             kept["logits"],
             data.targets[data.validation],
             float(kept["threshold"]),
             data.validation,
+            kept["read"],
         )

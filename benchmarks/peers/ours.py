@@ -21,7 +21,7 @@ from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.network.backbone_folder import BackboneCard, random_weights, save_backbone
 from captcha_tagger.network.card import Architecture
-from captcha_tagger.network.inference import infer_logits
+from captcha_tagger.network.inference import infer
 from captcha_tagger.training import objective as fitting
 from captcha_tagger.training.phases import augment_samples, fine_tune, train_head, write_phase
 from captcha_tagger.training.start import start_tagger
@@ -95,7 +95,7 @@ def train(job: dict[str, Any], params: Params, out: Path, progress: Progress) ->
     history = head.continued()
     fine_tune(model, data, params.fine_tune, machine, resume, history)
     progress.lap("threshold")
-    infer_logits(model, data.validation_images(machine.device))
+    infer(model, data.validation_images(machine.device))
     progress.lap("answers")
     write_phase(out / "fine_tune", model, history, augment_samples(data, params.fine_tune))
     resume.remove()

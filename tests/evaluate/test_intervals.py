@@ -31,15 +31,19 @@ def test_a_perfect_score_is_not_certain() -> None:
 
 
 def test_intervals_of_texts_contain_their_metric_and_repeat() -> None:
-    actual = ["abcde"] * 40
-    read = [*actual[:35], "abcd", "abce", "abcdf", "abcdee", "b"]
-    bounds = text_intervals(read, actual, resamples=200, seed=0)
-    assert bounds == text_intervals(read, actual, resamples=200, seed=0)
+    edits, characters = np.array([0] * 35 + [1, 1, 1, 1, 4]), np.full(40, 5)
+    bounds = text_intervals(edits, characters, resamples=200, seed=0)
+    assert bounds == text_intervals(edits, characters, resamples=200, seed=0)
     assert bounds["text_accuracy"]["low"] < 35 / 40 < bounds["text_accuracy"]["high"]
     assert 0 < bounds["character_error_rate"]["low"] < 8 / 200
     assert 8 / 200 < bounds["character_error_rate"]["high"] < 0.15
-    bounds = text_intervals(actual, actual, resamples=100, seed=0)
-    assert bounds["character_error_rate"] == {"low": 0, "high": pytest.approx(0.088, abs=1e-3)}
+
+
+def test_no_character_wrong_is_not_certain_either() -> None:
+    bounds = text_intervals(np.zeros(40, int), np.full(40, 5), resamples=100, seed=0)
+    unseen = wilson(0, 40)[1]
+    assert bounds["text_accuracy"] == {"low": pytest.approx(1 - unseen), "high": 1}
+    assert bounds["character_error_rate"] == {"low": 0, "high": pytest.approx(unseen / 5)}
 
 
 def test_one_mistake_does_not_make_a_perfect_score_more_certain() -> None:

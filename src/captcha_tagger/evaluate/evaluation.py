@@ -24,7 +24,7 @@ from captcha_tagger.evaluate.confidence import (
 from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
-from captcha_tagger.metrics.texts import score_texts
+from captcha_tagger.metrics.texts import count_characters, count_edits, score_texts
 from captcha_tagger.network.card import ModelCard
 
 CURVE_POINTS = 200
@@ -106,7 +106,8 @@ def _score_texts(
     if readings is None:
         return {}, {}
     read = [one.text for one in readings]
-    bounds = text_intervals(read, actual, resamples=params.resamples, seed=params.seed)
+    edits, characters = count_edits(read, actual), count_characters(actual)
+    bounds = text_intervals(edits, characters, resamples=params.resamples, seed=params.seed)
     return score_texts(read, actual), bounds
 
 

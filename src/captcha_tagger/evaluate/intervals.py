@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from captcha_tagger.metrics.sets import HEADLINES, Bools, Floats
-from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
+from captcha_tagger.metrics.texts import Integers, error_rate
 
 Z95 = 1.959963984540054
 
@@ -48,13 +48,7 @@ def resample_images(
         for name, metric in HEADLINES.items():
             draws[name].append(metric(drawn, truth))
     unseen = {name: wilson(0, images)[1] * cost for name, cost in _weigh_mistake(actual).items()}
-    return {
-        name: {
-            "low": min(1 - unseen[name], float(np.quantile(values, 0.025))),
-            "high": max(unseen[name], float(np.quantile(values, 0.975))),
-        }
-        for name, values in draws.items()
-    }
+    return {name: _widen(values, unseen[name]) for name, values in draws.items()}
 
 
 def _weigh_mistake(actual: Bools) -> dict[str, float]:
@@ -69,23 +63,39 @@ def _weigh_mistake(actual: Bools) -> dict[str, float]:
 
 
 def text_intervals(
-    read: Sequence[str], actual: Sequence[str], *, resamples: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """A 95 % interval for both metrics of texts: Wilson's, and the bootstrap over images.
+    edits: Integers, characters: Integers, *, resamples: int, seed: int
+) -> dict[str, Interval]:
+    """A 95 % interval for each metric of texts, over images; both arguments are (images,).
 
-    Where no character is wrong the error rate reaches from 0 up to Wilson's bound of wrong texts.
+    Whole texts are a proportion of images: Wilson's. Characters: the bootstrap of `resample_texts`.
     """
-    edits, characters = count_edits(read, actual), count_characters(actual)
-    right = int((edits == 0).sum())
-    accuracy = wilson(right, len(edits))
-    rates = (0.0, 1 - accuracy[0])
-    if right < len(edits):
-        generator = np.random.default_rng(seed)
-        samples = (generator.integers(len(edits), size=len(edits)) for _ in range(resamples))
-        draws = [error_rate(edits[rows], characters[rows]) for rows in samples]
-        rates = tuple(np.quantile(draws, [0.025, 0.975]))
-    bounds = {"text_accuracy": accuracy, "character_error_rate": rates}
-    return {name: {"low": float(low), "high": float(high)} for name, (low, high) in bounds.items()}
+    found = resample_texts(edits[None], characters, resamples=resamples, seed=seed)
+    low, high = wilson(int((edits == 0).sum()), len(edits))
+    return {**found, "text_accuracy": {"low": low, "high": high}}
+
+
+def resample_texts(
+    edits: Integers, characters: Integers, *, resamples: int, seed: int
+) -> dict[str, Interval]:
+    """As `resample_images`, of edits (repeats, images) and the characters there are (images,)."""
+    images = len(characters)
+    generator = np.random.default_rng(seed)
+    accuracies, rates = [], []
+    for _ in range(resamples):
+        picks = generator.integers(images, size=images)
+        accuracies.append(float((edits[:, picks] == 0).mean()))
+        rates.append(error_rate(edits[:, picks], characters[picks]))
+    unseen = wilson(0, images)[1]
+    return {
+        "text_accuracy": _widen(accuracies, unseen),
+        "character_error_rate": _widen(rates, unseen * images / int(characters.sum())),
+    }
+
+
+def _widen(values: Sequence[float], unseen: float) -> Interval:
+    """The percentile interval, as far at least as what no image shows allows from both ends."""
+    low, high = np.quantile(values, [0.025, 0.975]).tolist()
+    return {"low": min(1 - unseen, low), "high": max(unseen, high)}
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+Integers = NDArray[np.int64]
 Texts = Sequence[str]
 Item = TypeVar("Item", int, str)
 
@@ -22,17 +23,18 @@ def character_error_rate(read: Texts, actual: Texts) -> float:
     return error_rate(count_edits(read, actual), count_characters(actual))
 
 
-def error_rate(edits: NDArray[np.int64], characters: NDArray[np.int64]) -> float:
-    return float(edits.sum() / characters.sum())
+def error_rate(edits: Integers, characters: Integers) -> float:
+    """Of edits (images,), or (repeats, images), about so many characters (images,)."""
+    return float(edits.mean() / characters.mean())
 
 
-def count_edits(read: Texts, actual: Texts) -> NDArray[np.int64]:
+def count_edits(read: Texts, actual: Texts) -> Integers:
     """The edit distance (Levenshtein, 1966) of each text as read to the actual one (texts,)."""
     pairs = zip(read, actual, strict=True)
     return np.array([Levenshtein.distance(one, other) for one, other in pairs], np.int64)
 
 
-def count_characters(texts: Texts) -> NDArray[np.int64]:
+def count_characters(texts: Texts) -> Integers:
     return np.array([len(text) for text in texts], np.int64)
 
 
