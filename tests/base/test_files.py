@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captcha_tagger.base.files import (
@@ -91,6 +91,7 @@ def test_a_table_holds_no_live_formula(tmp_path: Path, cell: str) -> None:
         assert list(csv.reader(file)) == [["file"], ["'" + cell]]
 
 
+@settings(max_examples=50, deadline=None)  # each writes to disk
 @given(cells=st.lists(st.text(max_size=4) | st.text("'=+-@\t\r\n,\"", max_size=4), min_size=1))
 def test_a_table_gives_back_the_texts_that_it_was_given(
     cells: list[str], tmp_path_factory: pytest.TempPathFactory
