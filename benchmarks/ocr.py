@@ -16,7 +16,7 @@ from environments import make_environment
 from trials import load_images, set_aside
 
 from captcha_tagger.commands.params import load_params
-from captcha_tagger.metrics.sets import wilson
+from captcha_tagger.evaluate.intervals import wilson
 
 PACKAGE = "ddddocr==1.6.1"
 READ = """
