@@ -53,7 +53,7 @@ def fuzz(data: bytes) -> None:
 def fill_corpus(folder: Path) -> None:
     """Write small images of every format and mode, and archives of them."""
     from tests.hostile import TEXTS, pack, png
-    from tests.test_fuzz_ingest import make_bases
+    from tests.ingest.test_fuzz_ingest import make_bases
 
     folder.mkdir(parents=True)
     for number, data in enumerate(make_bases()):

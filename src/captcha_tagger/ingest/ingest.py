@@ -20,7 +20,7 @@ from captcha_tagger.data.labels import read_text
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.decoding import decode_sized
+from captcha_tagger.ingest.decoding import TooManyPixelsError, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
@@ -63,6 +63,8 @@ def _judge(found: Found, params: Ingest, shape: Shape, pixels: list[Pixels]) -> 
     try:
         text = read_text(found.file, pattern=params.name_pattern, case=params.case)
         image = decode_sized(found.data, max_pixels=params.max_image_pixels, **shape._asdict())
+    except TooManyPixelsError as error:
+        return Reject(found.file, f"{error}; ingest.max_image_pixels allows no more")
     except InputError as error:
         return Reject(found.file, str(error))
     pixels.append(image.pixels)

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from captcha_tagger.base.settings import Count, Section, Share
 
+MOST_PIXELS = 178_956_970  # Pillow opens no larger image
+
 
 class Ingest(Section):
     source: Annotated[str, Field(min_length=1)]
@@ -20,7 +22,7 @@ class Ingest(Section):
     max_file_bytes: Count
     max_total_bytes: Count
     max_compression_ratio: Annotated[float, Field(ge=1)]
-    max_image_pixels: Count
+    max_image_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 
     @model_validator(mode="after")
     def _pattern_names_the_text(self) -> Self:
