@@ -7,9 +7,12 @@ from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, NonFiniteLossError
 
+INTERRUPTED = 130  # as a shell says of what SIGINT ended
+
 
 def run(main: Callable[..., None], then: Callable[[str], None] | None = None) -> NoReturn:
-    """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine.
+    """Call `main` with the command line's paths and exit: 0, 2 for bad input, 1 for the machine,
+    130 after Ctrl-C.
 
     `then` is called with the stage's name when all went well.
 
@@ -29,6 +32,9 @@ def run(main: Callable[..., None], then: Callable[[str], None] | None = None) ->
         where = f"{error.filename}: " if error.filename else ""
         print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     if then is not None:
         then(name)
     sys.exit(0)

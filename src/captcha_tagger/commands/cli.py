@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
 SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run one command and exit: 0, 1 when part of it failed, 2 for bad input."""
+    """Run one command and exit: 0, 1 when part of it failed, 2 for bad input, 130 after Ctrl-C."""
     arguments = _parser().parse_args(words)
     try:
         sys.exit(arguments.run(arguments))
@@ -28,6 +29,9 @@ def main(words: list[str] | None = None) -> None:
     except OSError as error:
         print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"captcha-tagger {arguments.command}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ class Ingest(Section):
     def _pattern_names_the_text(self) -> Self:
         try:
             groups = re.compile(self.name_pattern).groupindex
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"name_pattern is no regular expression: {error}") from error
         if "text" not in groups:
             raise ValueError("name_pattern needs a group (?P<text>...)")
