@@ -39,7 +39,6 @@ def main(out: Path) -> None:
         case "random":
             weights = random_weights(architecture, params.seed)
         case "file":
-            assert params.file is not None
             weights = weights_from_file(architecture, Path(params.file))
     card = BackboneCard(
         architecture=architecture,

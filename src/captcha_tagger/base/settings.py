@@ -16,7 +16,7 @@ from captcha_tagger.base.errors import InputError
 
 PARAMS = Path("params.yaml")
 # ruamel.yaml raises the others for a value that is not of its tag: `!!bool x`, 2020-99-99.
-UNREADABLE = (YAMLError, ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 Count = Annotated[int, Field(ge=1, le=10**12)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

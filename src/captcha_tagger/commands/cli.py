@@ -12,7 +12,6 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
-SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
 
 def main(words: list[str] | None = None) -> None:
@@ -38,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="captcha-tagger", description="Tag captcha images.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="validate params.yaml")
+    check = commands.add_parser("check", help="validate params.yaml and the files that it names")
     check.set_defaults(run=_check)
 
     lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
@@ -73,11 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.commands.params import load_params
+    from captcha_tagger.commands.check import check
 
-    source = Path(load_params().ingest.source)
-    if not source.exists() and source != SAMPLES:
-        raise InputError(f"ingest.source: no such folder or zip: {source}")
+    check()
     return 0
 
 

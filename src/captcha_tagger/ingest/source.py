@@ -33,10 +33,10 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
     manifest, and the stage up to date for ever.
     """
     if path.is_dir():
-        names = sorted(walk(path, limits.max_files))
+        names = _list_names(path, limits.max_files)
         before = _fingerprint(_join(path, names))
         yield _make_source(names, lambda place: _read_file(path, names[place], limits), limits)
-        after = _fingerprint(_join(path, sorted(walk(path, limits.max_files))))
+        after = _fingerprint(_join(path, _list_names(path, limits.max_files)))
     elif path.is_file():
         before = _fingerprint([str(path)])
         with path.open("rb") as file:
@@ -58,8 +58,8 @@ def _make_source(names: Sequence[str], read: Callable[[int], Found], limits: Lim
     return Source(len(names), files, lambda places: map(read, places))
 
 
-def walk(root: Path, max_files: int) -> Iterator[str]:
-    """The posix paths of all files below a folder, links to folders among them, not sorted."""
+def walk(root: Path, max_files: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All files below a folder by their posix path, links to folders among them, not sorted."""
     num_files = 0
     folders = [""]
     while folders:
@@ -74,7 +74,11 @@ def walk(root: Path, max_files: int) -> Iterator[str]:
                 continue
             num_files += 1
             check_count(num_files, root, max_files)
-            yield prefix + entry.name
+            yield prefix + entry.name, entry
+
+
+def _list_names(root: Path, max_files: int) -> list[str]:
+    return sorted(name for name, _ in walk(root, max_files))
 
 
 def _join(root: Path, names: list[str]) -> Iterator[str]:
