@@ -68,6 +68,7 @@ def test_what_dvc_cannot_hash_is_named(tmp_path, monkeypatch, kind, line):
 def test_a_source_that_cannot_be_one_is_refused(tmp_path, monkeypatch, source, reason):
     monkeypatch.chdir(tmp_path)
     fill_folder(tmp_path / "in")
+    fill_folder(tmp_path / "data" / "ingest")
     os.mkfifo("pipe")
     (tmp_path / "in" / "loop").symlink_to("loop")
     (tmp_path / "linked").symlink_to("data")
