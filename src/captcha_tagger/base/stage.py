@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, NonFiniteLossError
+from captcha_tagger.base.shown import accept_all_characters, escape
 
 INTERRUPTED = 130  # as a shell says of what SIGINT ended
 
@@ -19,11 +20,12 @@ def run(main: Callable[..., None], then: Callable[[str], None] | None = None) ->
     A full disk, a read-only folder (OSError) or a diverged training is one line too; a bug keeps
     its traceback.
     """
+    accept_all_characters()
     name = Path(sys.argv[0]).stem
     try:
         main(*map(Path, sys.argv[1:]))
     except InputError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {escape(str(error))}", file=sys.stderr)
         sys.exit(2)
     except NonFiniteLossError as error:
         print(f"{name}: {error}", file=sys.stderr)

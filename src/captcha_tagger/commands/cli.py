@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.shown import accept_all_characters, escape
 from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
@@ -16,17 +17,18 @@ MODEL = "data/fine_tune/model"
 
 def main(words: list[str] | None = None) -> None:
     """Run one command and exit: 0, 1 when part of it failed, 2 for bad input, 130 after Ctrl-C."""
+    accept_all_characters()
     arguments = _parser().parse_args(words)
     try:
         sys.exit(arguments.run(arguments))
     except InputError as error:
-        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stdout = None
         sys.exit(1)
     except OSError as error:
-        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"captcha-tagger {arguments.command}: interrupted", file=sys.stderr)

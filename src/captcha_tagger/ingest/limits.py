@@ -4,20 +4,17 @@ A refused file is an outcome with a reason, not an error; only too many files en
 """
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.shown import UNFIT, escape
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tiff", ".tif")
 CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 FULL = "ingest.max_total_bytes is reached before it"
-# Controls, line separators, direction overrides, undecodable bytes: they would forge the tables
-# and pages that show the name.
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +71,3 @@ def read_until_full(
 def check_count(num_files: int, path: Path, max_files: int) -> None:
     if num_files > max_files:
         raise InputError(f"{path}: more than {max_files} files; raise ingest.max_files")
-
-
-def escape(file: str) -> str:
-    """The name as it can be shown and written anywhere."""
-    return UNFIT.sub(lambda match: match[0].encode("unicode_escape").decode(), file)

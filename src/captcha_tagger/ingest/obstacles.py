@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.limits import escape
+from captcha_tagger.base.shown import escape
 from captcha_tagger.ingest.source import walk
 
 OUTPUT = Path("data/ingest")
