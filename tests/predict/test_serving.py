@@ -81,7 +81,26 @@ def test_every_form_of_an_image_gets_the_same_answer(folder: Path, image: object
 )
 def test_what_is_no_image_is_refused_and_no_path_is_opened(folder: Path, image: object) -> None:
     with pytest.raises(InputError, match="image 0"):
+        ServedTagger(folder).decode(pd.DataFrame({"image": [image]}))
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("/etc/passwd", "image 0: a string must be the base64 of an image file"),
+        (base64.b64encode(scan_jpeg(2000)).decode(), "image 0: a JPEG of more than 100 scans"),
+        ([[1], [1, 2]], "image 0: a nested list must be a rectangular array"),
+        ([[[[[1]]]]], "image 0: an array of shape (1, 1, 1, 1, 1) is no"),
+    ],
+)
+def test_a_served_model_says_why_it_refuses(folder: Path, image: object, reason: str) -> None:
+    """The server answered "unexpected error", and a stack trace with its paths."""
+    with pytest.raises(Exception, match="image 0") as caught:
         ServedTagger(folder).predict(pd.DataFrame({"image": [image]}))
+    assert type(caught.value).__name__ == "MlflowException"
+    assert caught.value.get_http_status_code() == 400  # type: ignore[attr-defined]
+    assert reason in str(caught.value)
+    assert str(folder) not in caught.value.serialize_as_json()  # type: ignore[attr-defined]
 
 
 def test_a_planted_pickle_is_refused(folder: Path) -> None:
@@ -387,4 +406,7 @@ def test_the_served_model_answers_over_http_as_evaluate_did(trained: Project, ad
             ask(address, [path])
         with refused.value:
             assert refused.value.code == 400
-            assert b"root:" not in refused.value.read()
+            said = refused.value.read()
+            assert b"image 0: a string must be the base64 of an image file" in said
+            assert b"root:" not in said
+            assert b"site-packages" not in said
