@@ -28,6 +28,7 @@ lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 
 repro: setup .state/sound  ## run the whole pipeline, or what has changed of it
+	@captcha-tagger check
 	dvc repro
 	@test params.yaml -nt .state/sound || touch .state/sound
 
@@ -35,7 +36,6 @@ repro: setup .state/sound  ## run the whole pipeline, or what has changed of it
 # is said fast. A rwlock that names no file is sound.
 RWLOCK := $(shell grep -sLEx '\{("(read|write)": \{\}(, )?)*\}' .dvc/tmp/rwlock)
 .state/sound: params.yaml $(wildcard dvc.lock) $(RWLOCK) | $(VENV)/.ready
-	@captcha-tagger check
 	@python -m captcha_tagger.reproduce.recover
 	@mkdir -p $(@D) && touch $@
 

@@ -26,7 +26,7 @@ from tests.servers import late_server  # noqa: E402  # the servers that the test
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=60)
     args = parser.parse_args()

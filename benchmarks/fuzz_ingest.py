@@ -12,6 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+if {"-h", "--help"} & {*sys.argv}:  # atheris need not be installed to be told of
+    print(__doc__)
+    sys.exit()
+
 import atheris
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -293,7 +293,7 @@ def spread(values: list[float], digits: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, default=Path("data/fine_tune/model"))
     parser.add_argument("--runs", type=int, default=5)

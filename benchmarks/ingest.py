@@ -29,6 +29,7 @@ import numpy as np
 import psutil
 from limit import measure as measure_seconds
 from PIL import Image
+from ruamel.yaml import YAML
 
 from captcha_tagger.base.files import write_json
 from captcha_tagger.commands.params import load_params
@@ -105,13 +106,23 @@ def add_images(source: Path, folder: Path, count: int) -> None:
         (folder / f"{text}_{number}.png").write_bytes(variant.make(number))
 
 
+def write_params(path: Path, source: Path) -> None:
+    """This repository's params with another source."""
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["ingest"]["source"] = str(source)
+    yaml.dump(params, path)
+
+
 def run_ingest(folder: Path, out: Path) -> tuple[float, float, int, int]:
     """Return seconds, CPU seconds, peak resident bytes of the largest process and of all."""
-    command = [sys.executable, "stages/ingest.py", str(folder), str(out)]
-    environment = {**os.environ, "PYTHONPATH": "src"}
+    work = out.resolve().parent
+    write_params(work / "params.yaml", folder.resolve())
+    command = [sys.executable, str(ROOT / "stages/ingest.py"), str(out.resolve())]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     start, start_cpu = time.perf_counter(), _count_cpu_seconds()
     largest = together = 0
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             sizes = _list_resident_bytes(process.pid)
             largest, together = max([largest, *sizes]), max(together, sum(sizes))

@@ -27,7 +27,7 @@ print(json.dumps([reader.classification(open(path, "rb").read()) for path in jso
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--all", action="store_true", help="set nothing aside")
     args = parser.parse_args()

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from captcha_tagger.compare.comparison import mcnemar
 from numpy.typing import NDArray
 from tabulate import tabulate
 from torch import Tensor, nn
@@ -37,7 +38,6 @@ from trials import (
 )
 
 from captcha_tagger.commands.params import load_params
-from captcha_tagger.compare.comparison import mcnemar
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import set_up
@@ -153,7 +153,7 @@ def find_wrong(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", type=partial(parse_names, known=VARIANTS), default=list(VARIANTS))

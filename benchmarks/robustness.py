@@ -6,8 +6,8 @@ Reads data/ingest, data/split and data/fine_tune of the last `dvc repro`; prints
 accuracy on the validation part for each corruption, and draws it where a path is given.
 """
 
+import argparse
 import io
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +80,9 @@ def corrupt(
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
+    parser.add_argument("plot", type=Path, nargs="?")
+    arguments = parser.parse_args()
     machine = set_up(load_params().compute)
     data = load_dataset(Path("data/ingest"), Path("data/split"))
     model = load_model(Path("data/fine_tune/model"), machine.device)
@@ -105,8 +108,8 @@ def main() -> None:
         rows.append([name, score(clean), *cells])
     print(f"exact set of {len(clean)} validation images")
     print(tabulate(rows, ["change", "clean", "mild", "medium", "strong"], "github"))
-    if len(sys.argv) > 1:
-        draw(Path(sys.argv[1]), rows)
+    if arguments.plot:
+        draw(arguments.plot, rows)
 
 
 def draw(path: Path, rows: list[list[object]]) -> None:

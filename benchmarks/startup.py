@@ -22,7 +22,7 @@ STAGES = sorted(path.stem for path in Path("stages").glob("*.py"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("--runs", type=int, default=7)
     args = parser.parse_args()
     commands = dict(COMMANDS)

@@ -7,6 +7,7 @@ the metrics that do, per-label F1 among them.
 It needs the store of the two runs, and a Chromium that playwright finds or that is installed.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -92,4 +93,9 @@ def _wait_for(url: str) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
+    parser.add_argument("run_a")
+    parser.add_argument("run_b")
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    main(arguments.run_a, arguments.run_b, arguments.folder)

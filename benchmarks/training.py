@@ -319,7 +319,7 @@ def write_figures(path: Path, machine: str, results: Results) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=FOLDS)
     parser.add_argument(

@@ -55,7 +55,6 @@ def make_backbone(
         case "random":
             weights = random_weights(architecture, params.seed)
         case "file":
-            assert params.file is not None
             weights = weights_from_file(architecture, Path(params.file))
     card = BackboneCard(architecture=architecture, source=params.source, alphabet=alphabet)
     return card, weights

@@ -1,6 +1,6 @@
 """Decode a folder or zip of labelled images once: pixels, manifest, rejects, a data report.
 
-python stages/ingest.py SOURCE data/ingest
+python stages/ingest.py data/ingest
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.summary import summarize, write_summary
 
 
-def main(source: Path, out: Path) -> None:
+def main(out: Path) -> None:
     params = load_section("ingest", Ingest)
     with atomic_folder(out) as folder:
-        tally = ingest(source, params, folder)
+        tally = ingest(Path(params.source), params, folder)
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
         write_summary(folder, summary, tally)
 

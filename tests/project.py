@@ -94,6 +94,8 @@ def make_project(root: Path, **sections: dict[str, Any]) -> Project:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / name, root / name)
+    (root / "data").mkdir()
+    (root / "data" / ".gitkeep").touch()
     draw_images(root / "images")
     project = Project(root)
     project.set_params(**TINY)

@@ -146,7 +146,7 @@ def _write_answers(
     logits = (4 * (targets - 0.5) + random.normal(0, noise, targets.shape)).astype(np.float32)
     probs = sigmoid(logits)[:, :, None, None]
     evidence = (random.random((*targets.shape, *grid)) ** 4 * probs).astype(np.float16)
-    answers = Answers(np.array(validation), logits, evidence, None)
+    answers = Answers(np.array(validation), logits, np.arange(len(evidence)), evidence, None)
     card = make_card().model_copy(update={"vocabulary": vocabulary})
     params = Evaluate(threshold="model", resamples=100, seed=0)
     write_evaluation(evaluate(answers, chosen, card, params), folder)

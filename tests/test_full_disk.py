@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 PAGE = 4096  # bytes that tmpfs takes at least for a file
 STAGES = {
     "sample": [],
-    "ingest": ["data/sample/samples"],
+    "ingest": [],
     "split": ["data/ingest"],
     "backbone": [],
     "train_head": ["data/ingest", "data/split", "data/backbone"],

@@ -11,9 +11,9 @@ import grimp
 import pytest
 import yaml
 
-from captcha_tagger.commands.params import Params
+from captcha_tagger.commands.params import Params, load_params
 from tests.conftest import Finished
-from tests.repository import PACKAGE, ROOT
+from tests.repository import PACKAGE, PARAMS_FILE, ROOT
 from tests.whole import copy_repository, run_dvc
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -105,6 +105,18 @@ def test_every_path_in_a_command_is_a_dep_or_an_out(stage: str) -> None:
     for word in words:
         if "/" in word:
             assert word in known, word
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_param_stands_in_a_command(stage: str) -> None:
+    """`ingest.source` did, and so was shell code: backticks ran, `$` and quotes broke it."""
+    assert "${" not in STAGES[stage]["cmd"]
+
+
+def test_other_weights_under_the_same_path_make_another_backbone() -> None:
+    """DVC took the old result: the file's content was no dependency."""
+    assert "${backbone.file}" in STAGES["backbone"]["deps"]
+    assert (ROOT / load_params(PARAMS_FILE).backbone.file).is_file()
 
 
 @pytest.mark.parametrize("stage", WITHOUT_TORCH)

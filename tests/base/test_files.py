@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import (
     atomic_file,
     atomic_folder,
+    read_json,
     read_table,
     write_array,
     write_json,
@@ -82,6 +84,13 @@ def test_json_refuses_nan_and_keeps_the_earlier_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(path, float("nan"))
     assert path.read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"<<<<<<< HEAD\n{}"])
+def test_damaged_json_is_bad_input(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json: not readable as JSON"):
+        read_json(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])

@@ -1,11 +1,13 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 
-from captcha_tagger.base.processes import map_batches
+from captcha_tagger.base.processes import limit_memory, limit_seconds, map_batches
 from tests.repository import ROOT
 
 
@@ -63,3 +65,47 @@ def test_no_process_outlives_a_killed_parent():
         parent.kill()
     psutil.wait_procs([child], timeout=30)
     assert not child.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
+def test_more_memory_than_allowed_is_refused_and_then_allowed_again():
+    with pytest.raises(MemoryError), limit_memory(1 << 28):
+        bytearray(1 << 29)
+    assert bytearray(1 << 29)
+
+
+def test_a_loop_that_takes_too_long_ends():
+    with pytest.raises(TimeoutError), limit_seconds(0.05):
+        while True:
+            pass
+
+
+def test_no_alarm_rings_after_its_time():
+    with limit_seconds(0.05):
+        pass
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+
+
+def test_ctrl_c_ends_quietly():
+    """Every process of the pool printed a traceback of its own."""
+    script = (
+        "import time\n"
+        "from captcha_tagger.base import stage\n"
+        "from captcha_tagger.base.processes import map_batches\n"
+        "from tests.base.test_processes import name_process\n"
+        "def main():\n"
+        "    batches = iter(lambda: time.sleep(0.01) or [1], None)\n"
+        "    for pid in map_batches(name_process, batches, processes=2, on_crash=print):\n"
+        "        print(pid, flush=True)\n"
+        "stage.run(main)\n"
+    )
+    command = [sys.executable, "-c", f"if __name__ == '__main__':\n    exec({script!r})"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={"PYTHONPATH": "src:."}, stdout=-1, stderr=-1, start_new_session=True
+    ) as parent:
+        parent.stdout.readline()
+        os.killpg(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=30)
+    assert (parent.returncode, said) == (130, b"-c: interrupted\n")

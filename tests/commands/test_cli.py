@@ -24,6 +24,8 @@ def check(
     for name, new in (("source", "data/sample/samples"), (key, value)):
         text = re.sub(rf"(?<= {name}: )\S+", new, text, count=1)
     Path("params.yaml").write_text(text, encoding="utf-8")
+    Path("data").mkdir()
+    Path("data/.gitkeep").touch()
     return run("check")
 
 
@@ -35,7 +37,7 @@ def test_check_passes_the_shipped_params(tmp_path: Path, monkeypatch: pytest.Mon
     ("key", "value", "line"),
     [
         ("validation", "1.5", "split.validation"),
-        ("source", "nowhere", "no such folder or zip: nowhere"),
+        ("source", "nowhere", "ingest.source: nowhere: no such folder or zip"),
     ],
 )
 def test_check_names_what_is_wrong_and_touches_nothing(
@@ -50,7 +52,8 @@ def test_check_names_what_is_wrong_and_touches_nothing(
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {"params.yaml", "data", "data/.gitkeep"}
 
 
 def test_predicting_nothing_is_bad_input(

@@ -9,7 +9,7 @@ from tests.conftest import make_tagger
 
 def test_maps_lie_on_the_feature_grid_and_peak_at_the_prob(images):
     model = make_tagger("concat")
-    evidence = infer_evidence(model, images).astype(np.float32)
+    evidence = infer_evidence(model, images, np.arange(len(images))).astype(np.float32)
     probs = 1 / (1 + np.exp(-infer(model, images).logits))
     rows, columns = model.features(images.pixels(torch.arange(1))).shape[2:]
     assert evidence.shape == (*probs.shape, rows, columns)

@@ -34,7 +34,7 @@ def pack(files, method=zipfile.ZIP_STORED, comment=b""):
 
 def read(data):
     archive = open_archive(io.BytesIO(data), Path("z.zip"), LIMITS.max_files)
-    found = list(archive.read(LIMITS, range(len(archive))))
+    found = [archive.read(place, LIMITS) for place in range(len(archive))]
     assert len(found) == len(archive)
     return found
 

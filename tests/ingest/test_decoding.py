@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.decoding import decode, decode_sized
+from captcha_tagger.ingest.decoding import TooManyPixelsError, decode, decode_sized
 from tests.hostile import draw, encode, png
 
 SHAPE = {"height": 20, "width": 40, "max_pixels": 1_000_000}
@@ -63,6 +63,15 @@ def test_a_transparent_palette_colour_shows_white():
 def test_sixteen_bits_are_scaled_to_eight(kind):
     wide = np.linspace(0, 65535, 800).reshape(20, 40).astype(np.uint16)
     assert np.abs(decode_grey(encode(Image.fromarray(wide), kind)) - wide / 257).max() <= 0.5
+
+
+def test_the_transparent_grey_of_a_deep_png_shows_white():
+    """It was lost: captchas on a transparent ground came out with the ground's own grey."""
+    wide = np.full((20, 40), 257 * 99, np.uint16)
+    wide[:, 20:] = 257 * 3
+    pixels = decode_grey(encode(Image.fromarray(wide), transparency=257 * 3))
+    assert (pixels[:, :20] == 99).all()
+    assert (pixels[:, 20:] == 255).all()
 
 
 def test_big_endian_tiff_is_read():
@@ -126,7 +135,7 @@ def test_an_image_bomb_is_refused_by_its_header():
     header = b"IHDR" + size
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
     data += struct.pack(">I", zlib.crc32(header)) + png(0)[33:]
-    with pytest.raises(InputError, match="max_image_pixels"):
+    with pytest.raises(TooManyPixelsError, match="more than 1000000"):
         decode_grey(data)
 
 

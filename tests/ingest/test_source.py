@@ -7,6 +7,7 @@ import pytest
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.ingest.limits import Limits
 from captcha_tagger.ingest.source import open_source
+from tests.bombs import overlapping_zip
 from tests.hostile import fill_folder, pack, png
 
 LIMITS = Limits(
@@ -232,3 +233,82 @@ def test_a_zip_cut_short_is_an_error(tmp_path):
 def test_a_source_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no such folder or zip"):
         read(tmp_path / "nowhere")
+
+
+def change(source, what):
+    match what:
+        case "added":
+            (source / "new.png").write_bytes(png(9))
+        case "added deeper":
+            fill_folder(source / "deeper", ["new"])
+        case "removed":
+            (source / "ab1.png").unlink()
+        case "rewritten":
+            (source / "ab1.png").write_bytes(png(9))
+        case "renamed":
+            (source / "ab1.png").rename(source / "zz9.png")
+        case "replaced by another folder":
+            source.rename(source.with_name("moved"))
+            source.mkdir()
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["added", "added deeper", "removed", "rewritten", "renamed", "replaced by another folder"],
+)
+def test_a_folder_that_changes_while_it_is_read_is_an_error(tmp_path, what):
+    """DVC hashes it after the run, so a file that came meanwhile was in no manifest for ever."""
+    source = fill_folder(tmp_path / "in")
+    with pytest.raises(InputError, match="changed while it was read; run again"):  # noqa: SIM117
+        with open_source(source, LIMITS) as opened:
+            next(opened.files)
+            change(source, what)
+            list(opened.files)
+
+
+@pytest.mark.parametrize("what", ["truncated", "rewritten", "removed"])
+def test_a_zip_that_changes_while_it_is_read_is_an_error(tmp_path, what):
+    """One that was cut short ended in a traceback."""
+    archive = pack(tmp_path / "z.zip", {f"{n}.png": png(n) for n in range(3)})
+    with pytest.raises(InputError, match="changed while it was read"):  # noqa: SIM117
+        with open_source(archive, LIMITS) as opened:
+            next(opened.files)
+            match what:
+                case "truncated":
+                    os.truncate(archive, 10)
+                case "rewritten":
+                    pack(archive, {"other.png": png(7)})
+                case "removed":
+                    archive.unlink()
+            list(opened.files)
+
+
+def test_entries_that_share_their_bytes_are_unpacked_once(tmp_path):
+    """A 297 kB zip of overlapping entries ran for three minutes."""
+    archive = tmp_path / "bomb.zip"
+    archive.write_bytes(overlapping_zip(5000, bytes(10_000)))
+    found = read(archive, max_files=10_000, max_compression_ratio=10_000)
+    assert [len(one.data) for one in found] == [10_000] + [0] * 4999
+    assert all("shares its bytes" in one.refusal for one in found[1:])
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_nothing_is_read_any_more_once_the_total_is_reached(tmp_path, monkeypatch, kind):
+    source = fill_folder(tmp_path / "in", ["a", "b", "c", "d"])
+    if kind == "zip":
+        source = pack(tmp_path / "z.zip", {p.name: p.read_bytes() for p in source.iterdir()})
+    taken = []
+    for module, name in (("source", "read_regular"), ("archive", "_unpack")):
+        path = f"captcha_tagger.ingest.{module}.{name}"
+        monkeypatch.setattr(path, lambda *_: taken.append(1) or png(0))
+    assert len(refusals(source, max_total_bytes=len(png(0)) + 1)) == 3
+    assert len(taken) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path):
+    locked = fill_folder(tmp_path / "in" / "locked")
+    locked.chmod(0)
+    with pytest.raises(InputError, match=r"in/locked: cannot be read: Permission denied"):
+        read(tmp_path / "in")
+    locked.chmod(0o700)

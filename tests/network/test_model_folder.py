@@ -1,3 +1,5 @@
+import json
+import os
 import pickle
 from pathlib import Path
 
@@ -41,6 +43,76 @@ def test_pickled_code_is_refused_and_not_run(
     with pytest.raises(InputError, match="damaged model"):
         load_model(tmp_path / "model")
     assert not Path("exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("height", 10**6, "height: Input should be less"),
+        ("width", 10**6, "width: Input should be less"),
+        ("height", 0, "height: Input should be greater"),
+        ("vocabulary", ["a", "b", "c", "a"], "vocabulary: each label must be one character"),
+        ("vocabulary", ["a", "b", "c", "de"], "vocabulary: each label must be one character"),
+        ("vocabulary", ["a", "b", "c", ""], "vocabulary: each label must be one character"),
+        ("vocabulary", [], "vocabulary: List should have at least 1"),
+        ("vocabulary", ["a"], "do not fit"),
+        ("normalization", {"mean": [1.0, 2.0], "std": [1.0, 1.0]}, "not of as many channels"),
+        ("normalization", {"mean": [1.0], "std": [0.0]}, "std.0: Input should be greater"),
+        ("normalization", {"mean": [float("nan")], "std": [1.0]}, "mean.0: Input should be a fin"),
+        ("threshold", float("nan"), "threshold: Input should be"),
+        ("threshold", 1.0, "threshold: Input should be"),
+        ("channels", 2, "channels: Input should be"),
+        ("channels", 3, "not of as many channels"),
+        ("head", "pickle", "head: Input should be"),
+        ("code", "rm -rf", "code: Extra inputs"),
+    ],
+)
+def test_a_tampered_card_is_refused(tmp_path: Path, key: str, value: object, reason: str) -> None:
+    """One asked for gigabytes, or gave one prob for six labels."""
+    save_model(make_tagger(), tmp_path / "model")
+    path = tmp_path / "model" / CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError) as caught:
+        load_model(tmp_path / "model")
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"\xff", b"[" * 100_000, b"1e999"])
+def test_a_card_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    save_model(make_tagger(), tmp_path / "model")
+    (tmp_path / "model" / CARD).write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged"):
+        load_model(tmp_path / "model")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    """predict said nothing and printed NaN, which is no JSON."""
+    model = make_tagger()
+    with torch.no_grad():
+        next(iter(model.parameters())).view(-1)[0] = float("nan")
+    save_model(model, tmp_path / "model")
+    with pytest.raises(InputError, match="not all of its weights are numbers"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", [CARD, WEIGHTS])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nowhere", "nothing"])
+def test_a_model_without_a_file_is_said_without_waiting(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    save_model(make_tagger(), tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "link to nowhere":
+            path.symlink_to("nowhere")
+    with pytest.raises(InputError, match=f"no model here, {name} is missing"):
+        load_model(tmp_path / "model")
 
 
 def test_what_is_no_model_is_said_in_a_line(tmp_path: Path) -> None:

@@ -116,3 +116,14 @@ def test_an_unknown_architecture_names_near_ones() -> None:
 def test_the_first_convolution_is_the_one_that_sees_the_image() -> None:
     name, layer = first_convolution(make_tagger().backbone)
     assert (name, layer.in_channels) == ("stem.0", 1)
+
+
+def test_a_last_batch_of_one_trains_a_concat_head() -> None:
+    """Three images in batches of two ended in torch's ValueError: one has no variance."""
+    model = make_tagger("concat").train()
+    pixels = torch.randint(0, 256, (2, 1, 24, 48), dtype=torch.uint8)
+    model(pixels).sum().backward()
+    known = {name: buffer.clone() for name, buffer in model.head.named_buffers()}
+    model(pixels[:1]).sum().backward()
+    assert all(torch.equal(buffer, known[name]) for name, buffer in model.head.named_buffers())
+    assert all(parameter.grad.isfinite().all() for parameter in model.head.parameters())

@@ -20,11 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.commands.predict import find_images, tag
+from captcha_tagger.commands.cli import main
+from captcha_tagger.commands.images import find_images
+from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import load_model, save_model
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.predict.predictor import BATCH, Predictor, fold_batch_norms
 from captcha_tagger.predict.serving import ServedTagger
+from tests.bombs import scan_jpeg
 from tests.conftest import VOCABULARY, make_card, make_tagger
 from tests.project import Project, make_project
 from tests.servers import free_port
@@ -78,7 +81,26 @@ def test_every_form_of_an_image_gets_the_same_answer(folder: Path, image: object
 )
 def test_what_is_no_image_is_refused_and_no_path_is_opened(folder: Path, image: object) -> None:
     with pytest.raises(InputError, match="image 0"):
+        ServedTagger(folder).decode(pd.DataFrame({"image": [image]}))
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        ("/etc/passwd", "image 0: a string must be the base64 of an image file"),
+        (base64.b64encode(scan_jpeg(2000)).decode(), "image 0: a JPEG of more than 100 scans"),
+        ([[1], [1, 2]], "image 0: a nested list must be a rectangular array"),
+        ([[[[[1]]]]], "image 0: an array of shape (1, 1, 1, 1, 1) is no"),
+    ],
+)
+def test_a_served_model_says_why_it_refuses(folder: Path, image: object, reason: str) -> None:
+    """The server answered "unexpected error", and a stack trace with its paths."""
+    with pytest.raises(Exception, match="image 0") as caught:
         ServedTagger(folder).predict(pd.DataFrame({"image": [image]}))
+    assert type(caught.value).__name__ == "MlflowException"
+    assert caught.value.get_http_status_code() == 400  # type: ignore[attr-defined]
+    assert reason in str(caught.value)
+    assert str(folder) not in caught.value.serialize_as_json()  # type: ignore[attr-defined]
 
 
 def test_a_planted_pickle_is_refused(folder: Path) -> None:
@@ -113,9 +135,114 @@ def test_predict_reports_a_bad_file_and_goes_on(
     assert len(find_images([str(images / "**/*.png"), str(images / "deeper")])) == 3
     with pytest.raises(InputError, match="none of 1 files"):
         tag([str(images / "bad.png")], str(folder), as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(InputError, match="no such file"):
         tag([str(images / "missing.png")], str(folder), as_json=False)
     assert tag([str(images / "a.png")], str(folder), as_json=False) == 0
+
+
+@pytest.fixture
+def images(folder: Path) -> Path:
+    """A folder of one good image."""
+    images = folder.parent / "images"
+    images.mkdir()
+    (images / "a.png").write_bytes(encode_png(GREY))
+    return images
+
+
+def spoil(images: Path, what: str) -> None:
+    match what:
+        case "undecodable":
+            (images / os.fsdecode(b"b\xff.png")).write_bytes(encode_png(GREY))
+        case "undecodable and bad":
+            (images / os.fsdecode(b"b\xff.png")).write_bytes(b"bad")
+        case "escape codes":
+            (images / "b\x1b[2J\nforged.png").write_bytes(encode_png(GREY))
+        case "pipe":
+            os.mkfifo(images / "b.png")
+        case "link to nowhere":
+            (images / "b.png").symlink_to("nowhere")
+        case "folder":
+            (images / "b.png").mkdir()
+            (images / "b.png" / "c.png").write_bytes(encode_png(GREY))
+        case "huge":
+            with (images / "b.png").open("wb") as file:
+                file.truncate(6_000_000_000)
+        case "bomb":
+            (images / "b.png").write_bytes(scan_jpeg(2000, side=4472))
+
+
+@pytest.mark.parametrize(
+    ("what", "num_found", "said"),
+    [
+        ("undecodable", 2, ""),
+        ("undecodable and bad", 1, r"b\udcff.png: no PNG"),
+        ("escape codes", 2, ""),
+        ("pipe", 1, "b.png: not a regular file"),
+        ("link to nowhere", 1, "b.png: No such file or directory"),
+        ("folder", 2, ""),
+        ("huge", 1, "b.png: 6000000000 bytes are more than 50000000"),
+        ("bomb", 1, "b.png: a JPEG of more than 100 scans"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_one_odd_file_costs_no_other_its_answer(
+    folder: Path,
+    images: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    what: str,
+    num_found: int,
+    said: str,
+    as_json: bool,
+) -> None:
+    """One undecodable name lost all answers, one large file all memory; names moved the cursor."""
+    spoil(images, what)
+    words = ["predict", str(images), "--model", str(folder), *(["--json"] if as_json else [])]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    output, error = (text.decode() for text in capfdbinary.readouterr())
+    assert end.value.code == (1 if said else 0), error
+    assert said in error
+    assert error.count("\n") == bool(said)
+    rows = json.loads(output) if as_json else output.splitlines()
+    assert len(rows) == num_found
+    assert "\x1b" not in output + error
+    if as_json:
+        assert all(Path(row["file"]).is_file() for row in rows)
+
+
+def test_answers_come_while_later_files_are_read(
+    folder: Path, images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were printed when all was done: whatever ended the command lost them all."""
+    for number in range(2 * BATCH):
+        (images / f"{number}.png").write_bytes(encode_png(GREY))
+    decode, calls = Predictor.decode, iter(range(1000))
+
+    def fail_late(self: Predictor, image: bytes) -> NDArray[np.uint8]:
+        if next(calls) >= BATCH:
+            raise KeyboardInterrupt
+        return decode(self, image)
+
+    monkeypatch.setattr(Predictor, "decode", fail_late)
+    monkeypatch.setattr("captcha_tagger.commands.predict.count_cores", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        tag([str(images)], str(folder), as_json=True)
+    assert len(json.loads(capsys.readouterr().out + "]")) == BATCH
+
+
+def test_an_empty_path_is_not_the_whole_folder() -> None:
+    with pytest.raises(InputError, match="an empty path"):
+        find_images([""])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_reported(
+    folder: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (images / "locked").mkdir(mode=0)
+    assert tag([str(images)], str(folder), as_json=True) == 1
+    assert "locked: Permission denied" in capsys.readouterr().err
 
 
 def test_many_files_come_in_order_with_the_bad_ones_between(
@@ -279,4 +406,7 @@ def test_the_served_model_answers_over_http_as_evaluate_did(trained: Project, ad
             ask(address, [path])
         with refused.value:
             assert refused.value.code == 400
-            assert b"root:" not in refused.value.read()
+            said = refused.value.read()
+            assert b"image 0: a string must be the base64 of an image file" in said
+            assert b"root:" not in said
+            assert b"site-packages" not in said

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.reproduce.verify import compare, make_clone, verify
+from captcha_tagger.reproduce.verify import compare, make_clone, read_lock, verify
 from tests.conftest import Finished
 
 LOCK = """schema: '2.0'
@@ -56,6 +56,15 @@ def test_a_lock_of_other_params_is_told_apart(tmp_path: Path) -> None:
     assert difference == (
         "split: params differs: dvc.lock is not of this params.yaml; run make repro first"
     )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "<<<<<<< HEAD\nstages: {}\n", "stages: []", "- a", "[" * 5000, "a: !!bool x"]
+)
+def test_a_damaged_lock_is_bad_input(tmp_path: Path, content: str) -> None:
+    (tmp_path / "dvc.lock").write_text(content)
+    with pytest.raises(InputError, match=r"dvc\.lock: empty, damaged or with merge conflicts"):
+        read_lock(tmp_path)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class Workspace:
 
 COMMANDS = [
     ("sample", "sample/samples"),
-    ("ingest", "sample/samples", "ingest"),
+    ("ingest", "ingest"),
     ("split", "ingest", "split"),
     ("backbone", "backbone"),
     ("train_head", "ingest", "split", "backbone", "train_head"),

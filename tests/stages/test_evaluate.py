@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,19 @@ def test_evidence_says_where_and_never_more_than_the_prob(trained: Workspace) ->
     probs = np.load(trained.data / "evaluate" / "probs.npy")
     assert evidence.shape[:2] == probs.shape
     assert (evidence.max((2, 3)) <= probs + 2e-3).all()
+
+
+def test_only_the_worst_images_keep_their_evidence(trained: Workspace, tmp_path: Path) -> None:
+    """Evidence of every image filled memory: gigabytes at a million."""
+    few = Workspace(tmp_path)
+    shutil.copytree(trained.data, few.data)
+    few.change({"evaluate": {"evidence_images": 3}})
+    assert few.run("evaluate", "ingest", "split", "fine_tune", "few") == 0
+    losses = np.load(few.data / "few" / "losses.npy").mean(1)
+    shown = np.load(few.data / "few" / "answers" / "shown.npy")
+    assert shown.tolist() == sorted(np.argsort(-losses, kind="stable")[:3].tolist())
+    whole = np.load(trained.data / "evaluate" / "answers" / "evidence.npy")
+    assert np.array_equal(np.load(few.data / "few" / "answers" / "evidence.npy"), whole[shown])
 
 
 def test_images_are_those_of_the_validation_part(trained: Workspace) -> None:

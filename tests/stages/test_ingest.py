@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json, read_table
@@ -33,9 +34,13 @@ def rejects(out):
     return {row["file"]: row["reason"] for row in read_table(out / "rejects.csv")}
 
 
-def run_stage(folder, *arguments, **environment):
+def run_stage(folder, source, **environment):
+    yaml = YAML()
+    params = yaml.load(PARAMS_FILE)
+    params["ingest"]["source"] = source
+    yaml.dump(params, folder / "params.yaml")
     return subprocess.run(
-        [sys.executable, ROOT / "stages" / "ingest.py", *arguments],
+        [sys.executable, ROOT / "stages" / "ingest.py", "data/ingest"],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT / "src"), **environment},
         capture_output=True,
@@ -44,21 +49,15 @@ def run_stage(folder, *arguments, **environment):
     )
 
 
-@pytest.fixture
-def workspace(tmp_path):
-    (tmp_path / "params.yaml").write_text(PARAMS_FILE.read_text())
-    return tmp_path
-
-
-def test_the_stage_writes_all_that_the_contract_names(workspace):
-    fill_folder(workspace / "images")
-    done = run_stage(workspace, "images", "data/ingest")
+def test_the_stage_writes_all_that_the_contract_names(tmp_path):
+    fill_folder(tmp_path / "images")
+    done = run_stage(tmp_path, "images")
     assert (done.returncode, done.stderr) == (0, "")
-    assert {path.name for path in (workspace / "data/ingest").iterdir()} == {
+    assert {path.name for path in (tmp_path / "data/ingest").iterdir()} == {
         "pixels.npy", "manifest.jsonl", "vocabulary.json", "rejects.csv",
         "report.json", "labels.csv",
     }  # fmt: skip
-    assert open_pixels(workspace / "data/ingest/pixels.npy").shape == (len(TEXTS), 1, 50, 200)
+    assert open_pixels(tmp_path / "data/ingest/pixels.npy").shape == (len(TEXTS), 1, 50, 200)
 
 
 def test_row_i_describes_image_i(tmp_path):
@@ -118,6 +117,14 @@ def test_too_many_rejects_fail_and_name_the_first(tmp_path):
         ingest(source, tmp_path / "out")
 
 
+def test_a_pattern_that_never_ends_is_an_error(tmp_path, monkeypatch):
+    """It hung: a regular expression that repeats a repetition takes years on a long name."""
+    monkeypatch.setattr("captcha_tagger.ingest.names.SECONDS", 0.2)
+    source = fill_folder(tmp_path / "in", ["a" * 50])
+    with pytest.raises(InputError, match=r"ingest.name_pattern: too slow on 'a{50}.png'"):
+        ingest(source, tmp_path / "out", name_pattern=r"(?P<text>(\w+)*_v)")
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -135,18 +142,18 @@ def test_what_cannot_be_learned_from_is_an_error(tmp_path, names, message):
         ingest(source, tmp_path / "out")
 
 
-def test_bad_input_is_one_line_and_leaves_earlier_outputs(workspace):
-    fill_folder(workspace / "images")
-    assert run_stage(workspace, "images", "data/ingest").returncode == 0
-    before = {path: path.read_bytes() for path in (workspace / "data").rglob("*.*")}
-    (workspace / "empty").mkdir()
-    (workspace / "fake.zip").write_bytes(b"no zip")
+def test_bad_input_is_one_line_and_leaves_earlier_outputs(tmp_path):
+    fill_folder(tmp_path / "images")
+    assert run_stage(tmp_path, "images").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.*")}
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "fake.zip").write_bytes(b"no zip")
     for source in ("nowhere", "empty", "fake.zip"):
-        done = run_stage(workspace, source, "data/ingest")
+        done = run_stage(tmp_path, source)
         assert done.returncode == 2
         assert done.stderr.startswith(f"ingest: {source}: ")
         assert done.stderr.count("\n") == 1
-    assert {path: path.read_bytes() for path in (workspace / "data").rglob("*.*")} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.*")} == before
 
 
 def test_processes_give_the_bytes_of_one(tmp_path, monkeypatch):
@@ -180,15 +187,8 @@ def test_colour_is_kept_on_request(tmp_path):
     assert open_pixels(tmp_path / "out" / "pixels.npy").shape == (8, 3, 20, 40)
 
 
-def test_the_heavy_libraries_stay_unloaded_until_a_plot(workspace):
-    imports = subprocess.run(
-        [sys.executable, "-X", "importtime", ROOT / "stages" / "ingest.py", "nowhere", "out"],
-        cwd=workspace,
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stderr
+def test_the_heavy_libraries_stay_unloaded_until_a_plot(tmp_path):
+    imports = run_stage(tmp_path, "nowhere", PYTHONPROFILEIMPORTTIME="1").stderr
     assert "captcha_tagger.ingest.ingest" in imports
     heavy = ("torch", "mlflow", "matplotlib", "scipy", "sklearn")
     assert not any(f" {name}\n" in imports for name in heavy)

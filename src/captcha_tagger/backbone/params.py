@@ -6,13 +6,15 @@ from pydantic import Field, model_validator
 
 from captcha_tagger.base.settings import Count, Decay, Rate, Section, Seed
 
+ENDINGS = (".safetensors", ".pth", ".pt")
+
 
 class Backbone(Section):
     source: Literal["shipped", "synthetic", "imagenet", "random", "file"]
     architecture: str
     output_stride: Literal[4, 8, 16, 32]
     dropped_stages: Annotated[int, Field(ge=0, le=2)]
-    file: str | None
+    file: Annotated[str, Field(min_length=1)]
     images: Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Rate
@@ -20,9 +22,9 @@ class Backbone(Section):
     seed: Seed
 
     @model_validator(mode="after")
-    def _file_goes_with_its_source(self) -> Self:
-        if (self.source == "file") != (self.file is not None):
-            raise ValueError("file is set exactly when source is 'file'")
+    def _file_holds_weights(self) -> Self:
+        if self.source == "file" and not self.file.endswith(ENDINGS):
+            raise ValueError(f"file names no weights, {' or '.join(ENDINGS)}, for source: file")
         return self
 
     @model_validator(mode="after")

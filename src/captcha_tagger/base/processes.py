@@ -6,12 +6,17 @@ two threads ran Kaggle images on 1.5 cores at 310 µs of CPU each, two processes
 
 import multiprocessing
 import os
+import resource
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -45,7 +50,10 @@ def map_batches(
         unfinished: deque[Sequence[Item]] = deque()
         try:
             with start_pool(processes) as pool:
-                yield from _map(pool, function, waiting, unfinished, ahead=2 * processes)
+                try:
+                    yield from _map(pool, function, waiting, unfinished, ahead=2 * processes)
+                finally:
+                    pool.shutdown(cancel_futures=True)
             return
         except BrokenProcessPool:
             for batch in unfinished:
@@ -94,11 +102,12 @@ def start_pool(processes: int) -> ProcessPoolExecutor:
     """Start so many processes that end with this one."""
     # Spawned, since a fork would copy the threads' locks along with the memory.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_obey_parent)
 
 
-def _end_with_parent() -> None:
-    """Let no process outlive a parent that was killed."""
+def _obey_parent() -> None:
+    """Let no process outlive a parent that was killed, or answer a Ctrl-C in its place."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
@@ -107,3 +116,44 @@ def _wait_for_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def limit_memory(num_bytes: int) -> Iterator[None]:
+    """Let this process take so many bytes more than it has; beyond them allocations fail.
+
+    A last line of defence, on Linux alone: elsewhere nobody says how much a process has.
+    """
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        yield
+        return
+    data_pages = int(status.read_text().split()[5])
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = data_pages * resource.getpagesize() + num_bytes
+    limits = [limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextmanager
+def limit_seconds(seconds: float) -> Iterator[None]:
+    """TimeoutError when the block computes for longer; for a main thread alone.
+
+    Counts the processor's time, which does not depend on what else the machine does. It ends loops
+    of Python and of its regular expressions, not those inside of a decoder.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

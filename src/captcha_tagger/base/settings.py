@@ -4,6 +4,7 @@ The file is read as YAML 1.2 by the same library that DVC writes it with, so the
 `dvc exp run -S train_head.learning_rate=1e-5` leaves behind is a float (YAML 1.1 reads a string).
 """
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,8 +15,10 @@ from ruamel.yaml.error import YAMLError
 from captcha_tagger.base.errors import InputError
 
 PARAMS = Path("params.yaml")
+# ruamel.yaml raises the others for a value that is not of its tag: `!!bool x`, 2020-99-99.
+UNREADABLE = (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Prob = Annotated[float, Field(gt=0, lt=1)]
@@ -46,7 +49,9 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run from the repository root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: not readable as YAML: nested too deep") from None
+    except UNREADABLE as error:
         raise InputError(f"{path}: not readable as YAML: {_first_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no sections")
@@ -75,7 +80,7 @@ def _describe(error: ValidationError, model: type[Section]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict | None):
         return f"{key}: {message}" if key else message
-    return f"{key}: {message} (it is {first['input']!r})"
+    return f"{key}: {message} (it is {reprlib.repr(first['input'])})"
 
 
 def _name_key(location: tuple[int | str, ...], model: type[Section]) -> str:

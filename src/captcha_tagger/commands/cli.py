@@ -9,32 +9,37 @@ import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.shown import accept_all_characters, escape
+from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
-SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run one command and exit: 0, 1 when part of it failed, 2 for bad input."""
+    """Run one command and exit: 0, 1 when part of it failed, 2 for bad input, 130 after Ctrl-C."""
+    accept_all_characters()
     arguments = _parser().parse_args(words)
     try:
         sys.exit(arguments.run(arguments))
     except InputError as error:
-        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stdout = None
         sys.exit(1)
     except OSError as error:
-        print(f"captcha-tagger {arguments.command}: {error}", file=sys.stderr)
+        print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"captcha-tagger {arguments.command}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="captcha-tagger", description="Tag captcha images.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="validate params.yaml")
+    check = commands.add_parser("check", help="validate params.yaml and the files that it names")
     check.set_defaults(run=_check)
 
     lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
@@ -69,11 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.commands.params import load_params
+    from captcha_tagger.commands.check import check
 
-    source = Path(load_params().ingest.source)
-    if not source.exists() and source != SAMPLES:
-        raise InputError(f"ingest.source: no such folder or zip: {source}")
+    check()
     return 0
 
 

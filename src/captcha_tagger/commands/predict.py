@@ -1,9 +1,9 @@
 """The predict command: files, folders and globs -> a table for people or JSON for programs.
 
-A file that cannot be read is reported and the rest go on.
+A file that cannot be read is reported and the rest go on. Answers come out batch by batch, so that
+whatever ends the command leaves those before it.
 """
 
-import glob
 import json
 import re
 import sys
@@ -17,12 +17,15 @@ from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.shown import escape
+from captcha_tagger.commands.images import find_images
 from captcha_tagger.ingest.decoding import Pixels
+from captcha_tagger.ingest.reading import read_regular
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 PROGRESS_FROM = 100
+MAX_BYTES = 50_000_000  # of one file
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")
 
 Answer = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
@@ -35,32 +38,32 @@ def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> i
     """
     files = find_images(paths)
     predictor = Predictor(find_model(model), how=how)
-    width = max(len(str(file)) for file in files)
-    done: list[tuple[Path, Prediction]] = []
+    width = max(len(escape(str(file))) for file in files)
+    num_done = 0
     with (
         tqdm(total=len(files), disable=None if len(files) >= PROGRESS_FROM else True) as bar,
         closing(predict_files(predictor, files)) as batches,
     ):
         for batch in batches:
-            found = []
+            lines = []
             for file, answer in batch:
                 if isinstance(answer, str):
-                    bar.write(f"{file}: {answer}", file=sys.stderr)
+                    bar.write(escape(f"{file}: {answer}"), file=sys.stderr)
+                    continue
+                if as_json:
+                    row = json.dumps({"file": str(file), **answer.as_dict()})
+                    lines.append(f"{',' if num_done else '['}{row}")
                 else:
-                    found.append((file, answer))
-            if found and not as_json:
-                bar.write("\n".join(_as_line(*one, width) for one in found), file=sys.stdout)
-            done += found
+                    lines.append(_as_line(escape(str(file)), answer, width))
+                num_done += 1
+            if lines:
+                bar.write("\n".join(lines), file=sys.stdout)
             bar.update(len(batch))
     if as_json:
-        print(
-            json.dumps(
-                [{"file": str(file), **found.as_dict()} for file, found in done], ensure_ascii=False
-            )
-        )
-    if not done:
+        print("]" if num_done else "[]")
+    if not num_done:
         raise InputError(f"none of {len(files)} files could be used")
-    return 1 if len(done) < len(files) else 0
+    return 1 if num_done < len(files) else 0
 
 
 def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Answer]]:
@@ -82,29 +85,6 @@ def _answer(predictor: Predictor, files: list[Path]) -> list[Answer]:
     ]
 
 
-def find_images(paths: list[str]) -> list[Path]:
-    """The image files named, those in folders named (any nesting), and those that globs match."""
-    found: dict[Path, None] = {}
-    for name in paths:
-        path = Path(name)
-        matches = [path] if path.exists() else _match(name)
-        if not matches:
-            raise InputError(f"{name}: no such file or folder")
-        for match in matches:
-            inside = sorted(match.rglob("*")) if match.is_dir() else [match]
-            for file in inside:
-                if file.is_file() and (file == path or file.suffix.lower() in IMAGES):
-                    found[file] = None
-    if not found:
-        raise InputError(f"{', '.join(paths)}: no image there ({', '.join(IMAGES)})")
-    return list(found)
-
-
-def _match(pattern: str) -> list[Path]:
-    """What a glob matches that the shell did not expand."""
-    return sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207
-
-
 def find_model(name: str) -> Path:
     """A model folder by its path, or by an MLflow run id, alias (`@champion`) or models:/ URI."""
     path = Path(name)
@@ -117,15 +97,17 @@ def find_model(name: str) -> Path:
 
 def _decode(predictor: Predictor, file: Path) -> Pixels | str:
     try:
-        return predictor.decode(file.read_bytes())
-    except (InputError, OSError) as error:
+        return predictor.decode(read_regular(file, MAX_BYTES))
+    except InputError as error:
         return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
 
 
-def _as_line(file: Path, found: Prediction, width: int) -> str:
+def _as_line(file: str, found: Prediction, width: int) -> str:
     likely = sorted(found.labels, key=lambda label: -found.probs[label])
     shown = "  ".join(f"{label} {found.probs[label]:.3f}" for label in likely)
     if found.reading is None:
-        return f"{file!s:{width}}  {''.join(found.labels):8}  {shown}"
+        return f"{file:{width}}  {''.join(found.labels):8}  {shown}"
     text, confidence = found.reading.text, found.reading.confidence
-    return f"{file!s:{width}}  {text:8} {confidence:.3f}  {shown}"
+    return f"{file:{width}}  {text:8} {confidence:.3f}  {shown}"

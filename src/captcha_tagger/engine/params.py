@@ -4,12 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from captcha_tagger.base.settings import Count, Section
+from captcha_tagger.base.settings import Section
+
+MOST_THREADS = 1024  # more than any machine's; torch dies of very many
 
 
 class Compute(Section):
     device: Literal["auto", "cpu", "cuda"]
-    threads: Literal["auto"] | Count
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_THREADS)]
     precision: Literal["auto", "float32", "bfloat16"]
     deterministic: bool
     save_every_seconds: Annotated[float, Field(ge=0)]

@@ -11,26 +11,36 @@ from torch import Tensor
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.evaluate.answers import Answers
 from captcha_tagger.evaluate.saliency import grad_cam
+from captcha_tagger.metrics.sets import binary_cross_entropy
 from captcha_tagger.network.heads import ConcatHead
 from captcha_tagger.network.inference import BATCH, infer
 from captcha_tagger.network.params import Read
 from captcha_tagger.network.tagger import Tagger
 
 
-def ask(model: Tagger, images: LabelledImages, how: Read) -> Answers:
-    """All that is scored and that the page shows; leaves the model in eval mode."""
+def ask(model: Tagger, images: LabelledImages, how: Read, *, evidence_images: int) -> Answers:
+    """All that is scored and that the page shows; leaves the model in eval mode.
+
+    Evidence is that of so many images, the ones with the highest loss.
+    """
     found = infer(model, images, how)
-    return Answers(images.rows, found.logits, infer_evidence(model, images), found.readings)
+    losses = binary_cross_entropy(found.logits, images.targets.cpu().numpy()).mean(1)
+    shown = np.sort(np.argsort(-losses, kind="stable")[:evidence_images])
+    evidence = infer_evidence(model, images, shown)
+    return Answers(images.rows, found.logits, shown, evidence, found.readings)
 
 
-def infer_evidence(model: Tagger, images: LabelledImages) -> NDArray[np.float16]:
-    """How much each position shows each label, in 0..1 (images, labels, rows, columns).
+def infer_evidence(
+    model: Tagger, images: LabelledImages, shown: NDArray[np.int64]
+) -> NDArray[np.float16]:
+    """How much each position shows each label, in 0..1 (shown, labels, rows, columns).
 
     Heads with evidence know each position's prob; for the others the maps are Grad-CAM's.
     """
     model.eval()
+    batches = torch.split(torch.from_numpy(shown), BATCH)
     look = grad_cam if isinstance(model.head, ConcatHead) else _look
-    parts = [look(model, images.pixels(picks)).half().cpu() for picks in images.batches(BATCH)]
+    parts = [look(model, images.pixels(picks)).half().cpu() for picks in batches]
     return torch.cat(parts).numpy()
 
 

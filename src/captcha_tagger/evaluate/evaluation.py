@@ -3,6 +3,7 @@
 Answers, the images' rows and the model's card -> data/evaluate/.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,24 +114,26 @@ def _score_texts(
 
 def _write_predictions(evaluation: Evaluation, path: Path) -> None:
     """One line per image, the file's own order; label sets as strings, sorted."""
-    threshold = evaluation.metrics["threshold"]
     columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
-    readings = evaluation.answers.readings
-    if readings is not None:
+    if evaluation.answers.readings is not None:
         columns += ["read", "confidence"]
-    lines: list[list[Any]] = []
-    for row, probs, targets, losses in zip(
-        evaluation.rows, evaluation.probs, evaluation.targets, evaluation.losses, strict=True
-    ):
-        predicted, actual = probs > threshold, targets > 0.5
+    write_table(path, columns, _list_predictions(evaluation))
+
+
+def _list_predictions(evaluation: Evaluation) -> Iterator[list[Any]]:
+    threshold, vocabulary = evaluation.metrics["threshold"], np.array(evaluation.vocabulary)
+    for number, row in enumerate(evaluation.rows):
+        predicted = evaluation.probs[number] > threshold
+        actual = evaluation.targets[number] > 0.5
         sets = [
-            "".join(np.array(evaluation.vocabulary)[chosen])
+            "".join(vocabulary[chosen])
             for chosen in (actual, predicted, actual & ~predicted, predicted & ~actual)
         ]
-        lines.append([row.file, row.text, *sets, float(losses.mean())])
-    for line, reading in zip(lines, readings or [], strict=False):
-        line += [reading.text, reading.confidence]
-    write_table(path, columns, lines)
+        line = [row.file, row.text, *sets, float(evaluation.losses[number].mean())]
+        if evaluation.answers.readings is not None:
+            reading = evaluation.answers.readings[number]
+            line += [reading.text, reading.confidence]
+        yield line
 
 
 def _write_precision_recall(evaluation: Evaluation, path: Path) -> None:

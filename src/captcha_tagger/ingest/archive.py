@@ -1,7 +1,7 @@
 """A zip of images -> its files' bytes, sorted; nothing is ever extracted to disk.
 
 Reads the format itself, of which images need little: stored and deflated entries, zip64. Python's
-zipfile takes 650 bytes of memory an entry, before any limit can be checked; this takes 120.
+zipfile takes 650 bytes of memory an entry, before any limit can be checked; this takes 130.
 Format: PKWARE, APPNOTE.TXT 6.3.10, whose section numbers are named below.
 """
 
@@ -9,13 +9,18 @@ import stat
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.limits import Found, Limits, check_count, check_size, refuse_name
+from captcha_tagger.ingest.limits import (
+    Found,
+    Limits,
+    check_count,
+    refuse_name,
+)
 
 END = struct.Struct("<4s4H2LH")  # 4.3.16
 END_LOCATOR_64 = struct.Struct("<4sLQL")  # 4.3.15
@@ -46,40 +51,49 @@ class Archive:
     """The sorted entries of a zip file that is open for reading."""
 
     def __init__(self, file: BinaryIO, max_files: int, path: Path) -> None:
-        self._file = file
+        self._file, self._path = file, path
         start, num_bytes, self._shift = _find_directory(file)
         self._names: list[str] = []
         self._places = array("Q")
+        headers, ends = array("Q"), array("Q")
         place, end = start, start + num_bytes
         while place < end:
             entry, size = _read_entry(file, place)
             if not entry.name.endswith("/"):  # else a folder
                 self._names.append(entry.name)
                 self._places.append(place)
+                headers.append(entry.header)
+                ends.append(entry.header + LOCAL.size + entry.packed_bytes)
                 check_count(len(self._names), path, max_files)
             place += size
         self._order = array("L", sorted(range(len(self)), key=self._names.__getitem__))
+        self._overlapping = _find_overlaps(headers, ends)
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def read(self, limits: Limits, places: Iterable[int]) -> Iterator[Found]:
-        """Yield the files at some places in the order of the names, or why they are refused."""
-        for place in places:
-            index = self._order[place]
-            name = self._names[index]
-            repeated = place > 0 and self._names[self._order[place - 1]] == name
-            yield refuse_name(name) or self._read_file(index, repeated, limits)
+    def names(self) -> Iterator[str]:
+        """The files' names in order."""
+        return (self._names[index] for index in self._order)
 
-    def _read_file(self, index: int, repeated: bool, limits: Limits) -> Found:
-        entry, _ = _read_entry(self._file, self._places[index])
+    def read(self, place: int, limits: Limits) -> Found:
+        """The file at a place in the order of the names, or why it is refused."""
+        index = self._order[place]
+        name = self._names[index]
+        if found := refuse_name(name):
+            return found
         try:
-            if repeated:
+            if place > 0 and self._names[self._order[place - 1]] == name:
                 raise InputError("a second entry of the same name in the archive")
+            if index in self._overlapping:
+                raise InputError("shares its bytes with another entry of the archive")
+            entry, _ = _read_entry(self._file, self._places[index])
             _check_entry(entry, limits)
-            return Found(entry.name, data=_unpack(self._file, entry, self._shift))
+            return Found(name, data=_unpack(self._file, entry, self._shift))
+        except _DamagedError as error:  # since its directory was read
+            raise InputError(f"{self._path}: changed while it was read ({error})") from None
         except InputError as error:
-            return Found(entry.name, refusal=str(error))
+            return Found(name, refusal=str(error))
 
 
 def open_archive(file: BinaryIO, path: Path, max_files: int) -> Archive:
@@ -136,6 +150,20 @@ def _read_entry(file: BinaryIO, place: int) -> tuple[Entry, int]:
     return entry, ENTRY.size + name_bytes + extra_bytes + comment_bytes
 
 
+def _find_overlaps(starts: "array[int]", ends: "array[int]") -> set[int]:
+    """The entries that begin inside another: unpacked one by one, a few bytes make terabytes.
+
+    Source: Fifield, "A better zip bomb" (WOOT 2019).
+    """
+    overlapping: set[int] = set()
+    reached = 0
+    for index in sorted(range(len(starts)), key=starts.__getitem__):
+        if starts[index] < reached:
+            overlapping.add(index)
+        reached = max(reached, ends[index])
+    return overlapping
+
+
 def _widen(extra: bytes, *values: int) -> Iterator[int]:
     """Replace the values that say so by those of the zip64 extra field, in its order."""
     wide: Iterator[int] = iter(())
@@ -161,7 +189,9 @@ def _check_entry(entry: Entry, limits: Limits) -> None:
         raise InputError("encrypted")
     if entry.method not in (STORED, DEFLATED):
         raise InputError("packed by another method than deflate")
-    check_size(max(entry.bytes, entry.packed_bytes), limits.max_file_bytes)
+    num_bytes = max(entry.bytes, entry.packed_bytes)
+    if num_bytes > limits.max_file_bytes:
+        raise InputError(f"{num_bytes} bytes are more than ingest.max_file_bytes")
     if entry.bytes > limits.max_compression_ratio * max(1, entry.packed_bytes):
         raise InputError("packed tighter than ingest.max_compression_ratio allows")
 

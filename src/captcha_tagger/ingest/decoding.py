@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.ingest.workload import check_workload
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -19,6 +20,10 @@ EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 WHITE = (255, 255, 255, 255)
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class TooManyPixelsError(InputError):
+    """The image is larger than its caller allows; who asks for it knows which limit to raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Decoded:
 def decode(data: bytes, *, height: int, width: int, channels: int, max_pixels: int) -> Pixels:
     """Return uint8 pixels (channels, height, width), channels 1 (grey) or 3 (RGB).
 
-    InputError says why the bytes are no image that can be used.
+    InputError says why the bytes are no image that can be used, TooManyPixelsError that it is
+    larger than max_pixels.
     """
     return decode_sized(
         data, height=height, width=width, channels=channels, max_pixels=max_pixels
@@ -68,21 +74,22 @@ def open_image(data: bytes, max_pixels: int) -> Image.Image:
 def _open_upright(data: bytes, max_pixels: int) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, which are not used
-        image = _open(data)
+        check_workload(data, max_pixels)
+        image = _open(data, max_pixels)
         num_pixels = image.width * image.height
         if num_pixels > max_pixels:
-            raise InputError(
-                f"{image.width}x{image.height} pixels are more than ingest.max_image_pixels"
+            raise TooManyPixelsError(
+                f"{image.width}x{image.height} pixels are more than {max_pixels}"
             )
         image.load()
         return _turn(image)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         return Image.open(BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
-        raise InputError("its header claims more pixels than ingest.max_image_pixels") from None
+        raise TooManyPixelsError(f"its header claims more than {max_pixels} pixels") from None
     except UnidentifiedImageError:
         raise InputError(f"no {', '.join(FORMATS)} image, or its header is damaged") from None
 
@@ -100,7 +107,7 @@ def _turn(image: Image.Image) -> Image.Image:
 def _flatten(image: Image.Image) -> Image.Image:
     """Bring every mode to an opaque L, RGB or CMYK: wide greys to 8 bits, transparency on white."""
     if image.mode in WIDE_MODES:
-        return Image.fromarray(_narrow(np.asarray(image)))
+        return Image.fromarray(_narrow(np.asarray(image), image.info.get("transparency")))
     if image.mode == "F":
         raise InputError("floating-point pixels have no known white; save it with 8 or 16 bits")
     if not image.has_transparency_data:
@@ -111,11 +118,15 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
 
 
-def _narrow(wide: npt.NDArray[np.generic]) -> Pixels:
-    """Scale 16-bit grey to 8 bits; 32-bit files are taken when their values fit 16 bits."""
+def _narrow(wide: npt.NDArray[np.generic], transparent: int | None) -> Pixels:
+    """Scale 16-bit grey to 8 bits, the one transparent grey of a PNG to white.
+
+    32-bit files are taken when their values fit 16 bits.
+    """
     if wide.itemsize > 2 and (wide.min() < 0 or wide.max() > 65535):
         raise InputError("32-bit pixels have no known white; save it with 8 or 16 bits")
-    return ((wide.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    narrow = ((wide.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return narrow if transparent is None else np.where(wide == transparent, 255, narrow)
 
 
 def _fit(image: Image.Image, *, width: int, height: int) -> Image.Image:

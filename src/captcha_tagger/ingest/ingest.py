@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
-from captcha_tagger.base.processes import count_cores, map_batches
-from captcha_tagger.data.labels import read_text
+from captcha_tagger.base.processes import count_cores, limit_memory, map_batches
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.decoding import decode_sized
+from captcha_tagger.ingest.decoding import TooManyPixelsError, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
+from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
 from captcha_tagger.ingest.source import Source, open_source
@@ -30,6 +30,7 @@ from captcha_tagger.ingest.verdicts import Reject, Seen, Tally, check_tally, for
 BATCH_FILES = 64
 # Starting processes takes as long as decoding so many images on one core (0.5 s).
 SERIAL_FILES = 4000
+DECODER_BYTES, DECODER_BYTES_A_PIXEL = 1 << 29, 32  # at most; decoding a large image takes a third
 
 Judged = tuple[Pixels, list[Row | Reject]]
 
@@ -52,17 +53,23 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
 
 def judge_batch(batch: Sequence[Found], params: Ingest, shape: Shape) -> Judged:
     """Return the pixels (images, channels, height, width) of the good files, and all outcomes."""
+    texts = read_texts(batch, params)
     pixels: list[Pixels] = []
-    outcomes = [_judge(found, params, shape, pixels) for found in batch]
+    with limit_memory(DECODER_BYTES + DECODER_BYTES_A_PIXEL * params.max_image_pixels):
+        outcomes = [
+            text if isinstance(text, Reject) else _judge(found, text, params, shape, pixels)
+            for found, text in zip(batch, texts, strict=True)
+        ]
     return np.array(pixels, np.uint8).reshape(-1, *shape), outcomes
 
 
-def _judge(found: Found, params: Ingest, shape: Shape, pixels: list[Pixels]) -> Row | Reject:
-    if found.refusal:
-        return Reject(found.file, found.refusal, found.clutter)
+def _judge(
+    found: Found, text: str, params: Ingest, shape: Shape, pixels: list[Pixels]
+) -> Row | Reject:
     try:
-        text = read_text(found.file, pattern=params.name_pattern, case=params.case)
         image = decode_sized(found.data, max_pixels=params.max_image_pixels, **shape._asdict())
+    except TooManyPixelsError as error:
+        return Reject(found.file, f"{error}; ingest.max_image_pixels allows no more")
     except InputError as error:
         return Reject(found.file, str(error))
     pixels.append(image.pixels)

@@ -4,19 +4,17 @@ A refused file is an outcome with a reason, not an error; only too many files en
 """
 
 import posixpath
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.shown import UNFIT, escape
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tiff", ".tif")
 CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
-# Controls, line separators, direction overrides, undecodable bytes: they would forge the tables
-# and pages that show the name.
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+FULL = "ingest.max_total_bytes is reached before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Found(NamedTuple):
 def refuse_name(file: str) -> Found | None:
     """Refuse what is not named as an image."""
     if UNFIT.search(file):
-        return Found(_escape(file), refusal="its name holds control or undecodable characters")
+        return Found(escape(file), refusal="its name holds control or undecodable characters")
     name = posixpath.basename(file)
     if name in CLUTTER or name.startswith("._") or "__MACOSX" in file.split("/"):
         return Found(file, refusal="left behind by an operating system", clutter=True)
@@ -56,25 +54,20 @@ def refuse_name(file: str) -> Found | None:
     return Found(file, refusal=f"not named as an image ({' '.join(ENDINGS)})")
 
 
-def cap_total(files: Iterator[Found], limits: Limits) -> Iterator[Found]:
-    """Refuse every file once max_total_bytes is reached."""
-    num_bytes = 0
-    for found in files:
-        num_bytes += len(found.data)
-        if num_bytes > limits.max_total_bytes and found.data:
-            found = Found(found.file, refusal="ingest.max_total_bytes is reached before it")
-        yield found
+def read_until_full(
+    names: Iterable[str], read: Callable[[int], Found], limits: Limits
+) -> Iterator[Found]:
+    """Read the file at each name's place; none any more once max_total_bytes is reached."""
+    left = limits.max_total_bytes
+    for place, name in enumerate(names):
+        if left <= 0:
+            yield refuse_name(name) or Found(name, refusal=FULL)
+            continue
+        found = read(place)
+        left -= len(found.data)
+        yield found if left >= 0 else Found(name, refusal=FULL)
 
 
 def check_count(num_files: int, path: Path, max_files: int) -> None:
     if num_files > max_files:
         raise InputError(f"{path}: more than {max_files} files; raise ingest.max_files")
-
-
-def check_size(num_bytes: int, max_bytes: int) -> None:
-    if num_bytes > max_bytes:
-        raise InputError(f"{num_bytes} bytes are more than ingest.max_file_bytes")
-
-
-def _escape(file: str) -> str:
-    return UNFIT.sub(lambda match: match[0].encode("unicode_escape").decode(), file)

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from captcha_tagger.base.settings import Count, Section, Share
 
+MOST_PIXELS = 178_956_970  # Pillow opens no larger image
+
 
 class Ingest(Section):
     source: Annotated[str, Field(min_length=1)]
@@ -20,13 +22,13 @@ class Ingest(Section):
     max_file_bytes: Count
     max_total_bytes: Count
     max_compression_ratio: Annotated[float, Field(ge=1)]
-    max_image_pixels: Count
+    max_image_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 
     @model_validator(mode="after")
     def _pattern_names_the_text(self) -> Self:
         try:
             groups = re.compile(self.name_pattern).groupindex
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"name_pattern is no regular expression: {error}") from error
         if "text" not in groups:
             raise ValueError("name_pattern needs a group (?P<text>...)")

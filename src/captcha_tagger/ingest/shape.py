@@ -12,11 +12,12 @@ import numpy as np
 from PIL import Image
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.data.labels import read_text
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.ingest.decoding import open_image
 from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.verdicts import Reject
 
 SAMPLED = 400  # files
 LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50
@@ -76,10 +77,10 @@ def _choose_size(params: Ingest, sights: list[Sight]) -> tuple[int, int]:
 
 def _look_at(found: Found, params: Ingest) -> Sight | None:
     """Nothing of a file that ingest will reject."""
-    if found.refusal:
+    (text,) = read_texts([found], params)
+    if isinstance(text, Reject):
         return None
     try:
-        text = read_text(found.file, pattern=params.name_pattern, case="keep")
         image = open_image(found.data, params.max_image_pixels)
     except InputError:
         return None

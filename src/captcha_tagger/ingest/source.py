@@ -3,24 +3,17 @@
 What would hang, fill memory or leave the source is not read.
 """
 
+import hashlib
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.ingest.archive import open_archive
-from captcha_tagger.ingest.limits import (
-    Found,
-    Limits,
-    cap_total,
-    check_count,
-    check_size,
-    refuse_name,
-)
+from captcha_tagger.ingest.limits import Found, Limits, check_count, read_until_full, refuse_name
+from captcha_tagger.ingest.reading import TooManyBytesError, read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,63 +27,95 @@ class Source:
 
 @contextmanager
 def open_source(path: Path, limits: Limits) -> Iterator[Source]:
-    """Open a folder or a zip; InputError when it is neither or holds too many files."""
+    """Open a folder or a zip; InputError when it is neither, holds too many files, or changes.
+
+    DVC hashes the source after the stage has run: a file that came meanwhile would be in no
+    manifest, and the stage up to date for ever.
+    """
     if path.is_dir():
-        names = sorted(_walk(path, limits.max_files))
-
-        def read(picks: Iterable[int]) -> Iterator[Found]:
-            return (_read_file(path, names[pick], limits) for pick in picks)
-
-        yield Source(len(names), cap_total(read(range(len(names))), limits), read)
+        names = _list_names(path, limits.max_files)
+        before = _fingerprint(_join(path, names))
+        yield _make_source(names, lambda place: _read_file(path, names[place], limits), limits)
+        after = _fingerprint(_join(path, _list_names(path, limits.max_files)))
     elif path.is_file():
+        before = _fingerprint([str(path)])
         with path.open("rb") as file:
             archive = open_archive(file, path, limits.max_files)
-            read = partial(archive.read, limits)
-            yield Source(len(archive), cap_total(read(range(len(archive))), limits), read)
+            names = list(archive.names())
+            yield _make_source(names, lambda place: archive.read(place, limits), limits)
+        after = _fingerprint([str(path)])
     else:
         raise InputError(
             f"{path}: no such folder or zip; set ingest.source (under `dvc exp run --temp` or "
             "`--queue` it must be tracked: `dvc add` it first)"
         )
+    if before != after:
+        raise InputError(f"{path}: changed while it was read; run again")
 
 
-def _walk(root: Path, max_files: int) -> Iterator[str]:
+def _make_source(names: Sequence[str], read: Callable[[int], Found], limits: Limits) -> Source:
+    files = read_until_full(names, read, limits)
+    return Source(len(names), files, lambda places: map(read, places))
+
+
+def walk(root: Path, max_files: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All files below a folder by their posix path, links to folders among them, not sorted."""
     num_files = 0
     folders = [""]
     while folders:
         prefix = folders.pop()
-        with os.scandir(root / prefix) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{prefix}{entry.name}/")
-                    continue
-                num_files += 1
-                check_count(num_files, root, max_files)
-                yield prefix + entry.name
+        try:
+            entries = list(os.scandir(root / prefix))
+        except OSError as error:
+            raise InputError(f"{root / prefix}: cannot be read: {error.strerror}") from None
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{prefix}{entry.name}/")
+                continue
+            num_files += 1
+            check_count(num_files, root, max_files)
+            yield prefix + entry.name, entry
+
+
+def _list_names(root: Path, max_files: int) -> list[str]:
+    return sorted(name for name, _ in walk(root, max_files))
+
+
+def _join(root: Path, names: list[str]) -> Iterator[str]:
+    return (f"{root}/{name}" for name in names)
+
+
+def _fingerprint(paths: Iterable[str]) -> bytes:
+    """A digest of the paths with their sizes and times of change."""
+    digest = hashlib.blake2b()
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116, three times as fast as Path.stat
+        except OSError:  # a link to nowhere, or a file that has gone
+            known = "gone"
+        else:
+            known = f"{status.st_size} {status.st_mtime_ns}"
+        digest.update(f"{path}\0{known}\0".encode("utf-8", "surrogateescape"))
+    return digest.digest()
 
 
 def _read_file(root: Path, name: str, limits: Limits) -> Found:
     if found := refuse_name(name):
         return found
+    path = os.path.join(root, name)  # noqa: PTH118, four times as fast as Path / name
     try:
-        return Found(name, data=_read_regular(root, name, limits.max_file_bytes))
+        if os.path.islink(path):  # noqa: PTH114
+            _check_link(root, path)
+        return Found(name, data=read_regular(path, limits.max_file_bytes))
+    except TooManyBytesError as error:
+        return Found(name, refusal=f"{error}; ingest.max_file_bytes allows no more")
     except InputError as error:
         return Found(name, refusal=str(error))
     except OSError as error:
         return Found(name, refusal=f"cannot be read: {error.strerror}")
 
 
-def _read_regular(root: Path, name: str, max_bytes: int) -> bytes:
-    path = os.path.join(root, name)  # noqa: PTH118, four times as fast as Path / name
-    if os.path.islink(path):  # noqa: PTH114
-        target = Path(os.path.realpath(path))  # Path.resolve raises on a loop of links
-        if not target.is_relative_to(root.resolve()):
-            raise InputError("symbolic link that leaves the source; put the file itself there")
-    # O_NONBLOCK: opening a pipe must not wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("not a regular file")
-        check_size(status.st_size, max_bytes)
-        return file.read()
+def _check_link(root: Path, path: str) -> None:
+    target = Path(os.path.realpath(path))  # Path.resolve raises on a loop of links
+    if not target.is_relative_to(root.resolve()):
+        raise InputError("symbolic link that leaves the source; put the file itself there")

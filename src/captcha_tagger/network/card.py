@@ -4,16 +4,18 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json
 
 CARD = "model.json"
 
-Positive = Annotated[int, Field(ge=1)]
+# Beyond what ingest makes, so that no card from elsewhere asks for gigabytes.
+Side = Annotated[int, Field(ge=1, le=4096)]
+MOST_LABELS = 65_536
 
 
 class Frozen(BaseModel):
@@ -36,18 +38,25 @@ class ModelCard(Frozen):
     architecture: Architecture
     head: Literal["ctc", "noisy_or", "concat"]
     channels: Literal[1, 3]
-    height: Positive
-    width: Positive
-    vocabulary: list[str]
+    height: Side
+    width: Side
+    vocabulary: Annotated[list[str], Field(min_length=1, max_length=MOST_LABELS)]
     threshold: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> Self:
+        labels = self.vocabulary
+        if len(set(labels)) < len(labels) or any(len(label) != 1 for label in labels):
+            raise ValueError("vocabulary: each label must be one character, and there once")
+        return self
 
 
 def load_card(folder: Path) -> ModelCard:
     """The card in a model folder; InputError when there is none that fits."""
+    if not (folder / CARD).is_file():  # a pipe would keep its reader waiting
+        raise InputError(f"{folder}: no model here, {CARD} is missing")
     try:
         return ModelCard.model_validate(read_json(folder / CARD))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no model here, {CARD} is missing") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -55,7 +64,7 @@ def load_card(folder: Path) -> ModelCard:
             f"{folder / CARD}: {where}: {first['msg']}; "
             "damaged, or of another version: train the model again"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(folder, error) from None
 
 

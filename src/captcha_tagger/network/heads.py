@@ -104,6 +104,16 @@ class NoisyOrHead(nn.Module):
         self.evidence.bias.copy_(_logits_per_position(rates, positions))
 
 
+class _BatchNorm(nn.BatchNorm1d):
+    """BatchNorm that takes a batch of one, which has no variance, by its running statistics."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or len(features) > 1:
+            return super().forward(features)
+        known = (self.running_mean, self.running_var, self.weight, self.bias)
+        return functional.batch_norm(features, *known, eps=self.eps)
+
+
 class ConcatHead(nn.Module):
     """fastai's head: average and max pooling side by side, then two linear layers.
 
@@ -113,11 +123,11 @@ class ConcatHead(nn.Module):
     def __init__(self, channels: int, labels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.BatchNorm1d(2 * channels),
+            _BatchNorm(2 * channels),
             nn.Dropout(0.25),
             nn.Linear(2 * channels, 512, bias=False),
             nn.ReLU(inplace=True),
-            nn.BatchNorm1d(512),
+            _BatchNorm(512),
             nn.Dropout(0.5),
             nn.Linear(512, labels),
         )

@@ -24,17 +24,20 @@ def save_model(model: Tagger, folder: Path) -> None:
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Tagger:
     """Rebuild the Tagger of a model folder, in eval mode; InputError when it is not one."""
     card = load_card(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(f"{folder}: no model here, {WEIGHTS} is missing")
     try:
         weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no model here, {WEIGHTS} is missing") from None
     except (SafetensorError, ValueError) as error:
         raise damaged(folder, error) from None
     model = Tagger(card)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{folder}: the weights do not fit model.json: {error}") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder}: the weights do not fit {CARD}: {reason:.300}") from None
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise InputError(f"{folder}: damaged model: not all of its weights are numbers")
     return model.to(device).eval()
 
 

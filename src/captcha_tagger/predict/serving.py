@@ -1,8 +1,8 @@
 """The model as MLflow loads it: rows with an image in; text, labels and probs out.
 
-It imports no MLflow and unpickles nothing: `_load_pyfunc` is called by name with the folder of
-weights.safetensors and model.json. An image is encoded bytes, base64 of them (as JSON needs) or
-an array; a string is never taken for a path.
+It unpickles nothing, and imports of MLflow its error alone: `_load_pyfunc` is called by name with
+the folder of weights.safetensors and model.json. An image is encoded bytes, base64 of them (as JSON
+needs) or an array; a string is never taken for a path.
 """
 
 import base64
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.ingest.decoding import Pixels
 from captcha_tagger.predict.predictor import Predictor
 
 COLUMN = "image"
@@ -25,15 +26,34 @@ class ServedTagger:
         self._predictor = Predictor(folder)
 
     def predict(self, images: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """A Prediction's plain values for each row of the column `image`."""
-        rows = list(images[COLUMN])
+        """A Prediction's plain values for each row of the column `image`.
+
+        MLflow's own error says why an image cannot be used: of any other the server hides the
+        reason, and shows a stack trace with its paths.
+        """
+        try:
+            pixels = self.decode(images)
+        except InputError as error:
+            raise _refuse(error) from None
+        return [found.as_dict() for found in self._predictor.predict(pixels)]
+
+    def decode(self, images: Any) -> list[Pixels]:
+        """The decoded rows; InputError says which is no image, and why."""
         pixels = []
-        for number, row in enumerate(rows):
+        for number, row in enumerate(images[COLUMN]):
             try:
                 pixels.append(self._predictor.decode(_read(row)))
             except InputError as error:
                 raise InputError(f"image {number}: {error}") from None
-        return [found.as_dict() for found in self._predictor.predict(pixels)]
+        return pixels
+
+
+def _refuse(error: InputError) -> Exception:
+    """The error that MLflow's server answers with status 400 and the reason."""
+    from mlflow.exceptions import MlflowException  # who serves the model has it, nobody else needs
+
+    refusal: Exception = MlflowException.invalid_parameter_value(str(error))
+    return refusal
 
 
 def _load_pyfunc(path: str) -> ServedTagger:

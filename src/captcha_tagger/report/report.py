@@ -41,7 +41,7 @@ def write_report(
     path: Path, results: Results, params: Mapping[str, Any], *, page_images: int
 ) -> None:
     """Write the page about the results; `params` are the sections that made them."""
-    shown = results.worst_first[:page_images]
+    shown = results.worst_shown[:page_images]
     write_page(
         path,
         "report.html.j2",
@@ -75,6 +75,7 @@ def write_report(
 def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
     """What the page's script needs to show the images at these positions, in this order."""
     rows = [results.validation[position] for position in positions]
+    evidence = results.evidence_at(positions)
     with ThreadPoolExecutor() as threads:  # encoding leaves Python's lock to others
         pictures = list(threads.map(encode_image, (results.pixels[row] for row in rows)))
     images = [
@@ -86,16 +87,18 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
             "targets": np.flatnonzero(results.targets[position]).tolist(),
             "probs": _round(results.probs[position]),
             "losses": _round(results.losses[position]),
-            "peaks": _round(results.evidence[position].max((1, 2)), 3),
+            "peaks": _round(peaks, 3),
         }
-        for position, row, picture in zip(positions, rows, pictures, strict=True)
+        for position, row, picture, peaks in zip(
+            positions, rows, pictures, evidence.max((2, 3)), strict=True
+        )
     ]
     return {
         "vocabulary": results.vocabulary,
         "threshold": results.threshold,
         "size": results.pixels.shape[2:],
         "grid": results.evidence.shape[2:],
-        "evidence": pack_evidence(results.evidence[positions]),
+        "evidence": pack_evidence(evidence),
         "images": images,
     }
 

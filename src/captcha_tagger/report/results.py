@@ -4,6 +4,7 @@ data/ingest, split, train_head, fine_tune, evaluate -> Results. No torch: arrays
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +37,8 @@ class Results:
     targets: Bools
     probs: Floats
     losses: Floats
-    evidence: NDArray[np.float16]  # (images, labels, rows, columns), 0..1
+    shown: NDArray[np.int64]  # sorted positions of the images that have evidence
+    evidence: NDArray[np.float16]  # (shown, labels, rows, columns), 0..1
     augmented: Pixels  # augmented copies of the first images of `sheet_rows`
     metrics: dict[str, Any]
     labels: Table
@@ -74,6 +76,15 @@ class Results:
         return np.argsort(-self.losses.mean(1), kind="stable")
 
     @property
+    def worst_shown(self) -> NDArray[np.int64]:
+        """Positions of the images that have evidence, by falling loss."""
+        return self.worst_first[np.isin(self.worst_first, self.shown)]
+
+    def evidence_at(self, positions: Sequence[int]) -> NDArray[np.float16]:
+        """The evidence of images that are shown (positions, labels, rows, columns)."""
+        return self.evidence[np.searchsorted(self.shown, positions)]
+
+    @property
     def validation_rows(self) -> list[Row]:
         return [self.rows[index] for index in self.validation]
 
@@ -91,6 +102,7 @@ def load_results(
         vocabulary = read_json(ingest / "vocabulary.json")
         parts = read_json(split / "parts.json")
         texts = [rows[index].text for index in parts["validation"]]
+        shown, evidence = read_evidence(evaluate / "answers")
         results = Results(
             pixels=open_pixels(ingest / "pixels.npy"),
             rows=rows,
@@ -100,7 +112,8 @@ def load_results(
             targets=encode_texts(texts, vocabulary) > 0.5,
             probs=read_array(evaluate / "probs.npy"),
             losses=read_array(evaluate / "losses.npy"),
-            evidence=read_evidence(evaluate / "answers"),
+            shown=shown,
+            evidence=evidence,
             augmented=read_array(fine_tune / "augmented.npy"),
             metrics=read_json(evaluate / "metrics.json"),
             labels=read_table(evaluate / "labels.csv"),

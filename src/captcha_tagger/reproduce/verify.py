@@ -20,6 +20,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.settings import UNREADABLE
 
 Lock = dict[str, dict[str, Any]]  # stages of a dvc.lock
 SURROUNDINGS = {"LC_ALL": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1"}
@@ -102,7 +103,14 @@ def compare(here: Path, there: Path) -> str | None:
 
 def read_lock(root: Path) -> Lock:
     """The stages of dvc.lock, in the order in which they ran."""
-    lock: Lock = YAML(typ="safe", pure=True).load(root / "dvc.lock")["stages"]
+    path = root / "dvc.lock"
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except UNREADABLE:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        raise InputError(f"{path}: empty, damaged or with merge conflicts; run make repro")
+    lock: Lock = content["stages"]
     return lock
 
 

@@ -1,0 +1,52 @@
+"""The check command: is params.yaml valid, and can DVC read the files that it names?
+
+InputError says in one line what DVC would say in none, or never.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.ingest.obstacles import check_source
+
+SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
+
+
+def check() -> None:
+    """Check params.yaml; warn of a file that a temporary copy of the repository would lack."""
+    params = load_params()
+    source, weights = Path(params.ingest.source), Path(params.backbone.file)
+    if source != SAMPLES:
+        try:
+            check_source(params.ingest.source, params.ingest.max_files)
+        except InputError as error:
+            raise InputError(f"ingest.source: {error}") from None
+        _warn_of_untracked("ingest.source", source)
+    if not weights.is_file():
+        raise InputError(f"backbone.file: {weights}: no such file")
+    _warn_of_untracked("backbone.file", weights)
+
+
+def _warn_of_untracked(key: str, path: Path) -> None:
+    if not _is_tracked(path):
+        print(
+            f"captcha-tagger check: {key}: {path} is known neither to Git nor to DVC, so that "
+            "`dvc exp run --temp` and `--queue` would not find it; for them, `dvc add` it",
+            file=sys.stderr,
+        )
+
+
+def _is_tracked(path: Path) -> bool:
+    """Whether a copy of the repository has the path: by Git, by DVC, or since it lies outside."""
+    root = Path.cwd()
+    if not path.resolve().is_relative_to(root):
+        return True
+    inside = path.resolve().relative_to(root)
+    if any(Path(f"{place}.dvc").exists() for place in (inside, *inside.parents[:-1])):
+        return True
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", inside], capture_output=True, check=False
+    )
+    return listed.returncode != 0 or bool(listed.stdout)

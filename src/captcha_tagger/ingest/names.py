@@ -1,0 +1,38 @@
+"""The texts that file names hold, by the user's own regular expression."""
+
+from collections.abc import Sequence
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import limit_seconds
+from captcha_tagger.data.labels import read_text
+from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.verdicts import Reject
+
+SECONDS = 2.0  # a pattern takes microseconds a name, or years: (a+)+ where it does not match
+
+
+def read_texts(files: Sequence[Found], params: Ingest) -> list[str | Reject]:
+    """The text of each file's name, or why the file is rejected before it is decoded.
+
+    InputError when the pattern is so slow that it would never end.
+    """
+    texts: list[str | Reject] = []
+    try:
+        with limit_seconds(SECONDS):
+            texts.extend(_read_text(found, params) for found in files)
+    except TimeoutError:
+        name = files[len(texts)].file
+        raise InputError(
+            f"ingest.name_pattern: too slow on {name!r}; let it repeat nothing that repeats"
+        ) from None
+    return texts
+
+
+def _read_text(found: Found, params: Ingest) -> str | Reject:
+    if found.refusal:
+        return Reject(found.file, found.refusal, found.clutter)
+    try:
+        return read_text(found.file, pattern=params.name_pattern, case=params.case)
+    except InputError as error:
+        return Reject(found.file, str(error))

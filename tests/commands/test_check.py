@@ -1,0 +1,78 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.commands.check import check
+from tests.hostile import fill_folder
+from tests.repository import PARAMS_FILE
+
+DVC_FILE = "outs:\n- path: mine\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Git repository with an image folder that nobody tracks."""
+    root = tmp_path / "repository"
+    fill_folder(root / "mine" / "deep")
+    (root / "data").mkdir()
+    (root / "data" / ".gitkeep").touch()
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "add", "data"], cwd=root, check=True)
+    monkeypatch.chdir(root)
+    set_params(ingest={"source": "mine"})
+    return root
+
+
+def set_params(**sections: dict[str, str]) -> None:
+    yaml = YAML()
+    params = yaml.load(PARAMS_FILE)
+    for name, values in sections.items():
+        params[name].update(values)
+    yaml.dump(params, Path("params.yaml"))
+
+
+def test_a_source_that_nobody_tracks_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`dvc exp run --temp` ended in DVC's bare Errno 2."""
+    check()
+    said = capsys.readouterr().err
+    assert "ingest.source: mine is known neither to Git nor to DVC" in said
+    assert "`dvc add` it" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("tracked", ["by git", "by dvc", "within what dvc tracks", "outside"])
+def test_a_source_that_a_copy_would_find_passes_silently(
+    repository: Path, capsys: pytest.CaptureFixture[str], tracked: str
+) -> None:
+    match tracked:
+        case "by git":
+            subprocess.run(["git", "add", "mine"], check=True)
+        case "by dvc":
+            Path("mine.dvc").write_text(DVC_FILE)
+        case "within what dvc tracks":
+            Path("mine.dvc").write_text(DVC_FILE)
+            set_params(ingest={"source": "mine/deep"})
+        case "outside":
+            fill_folder(repository.parent / "outside")
+            set_params(ingest={"source": "../outside"})
+    check()
+    assert capsys.readouterr().err == ""
+
+
+def test_weights_that_are_not_there_are_said_before_dvc_runs(repository: Path) -> None:
+    set_params(backbone={"source": "file", "file": "mine/weights.pth"})
+    with pytest.raises(InputError, match=r"backbone.file: mine/weights.pth: no such file"):
+        check()
+
+
+def test_the_drawn_captchas_need_not_be_there_yet(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(ingest={"source": "data/sample/samples"})
+    check()
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,56 @@
+"""The tests start from params of their own: whatever stands in params.yaml, they pass."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
+
+from captcha_tagger.commands.params import load_params
+from tests.whole import commit_working_tree
+
+READERS = [  # tests that read params
+    "tests/commands", "tests/data", "tests/ingest/test_shape.py", "tests/report/test_report.py",
+    "tests/report/test_sample_sheet.py", "tests/stages/test_ingest.py",
+    "tests/stages/test_sample.py", "tests/stages/test_split.py", "tests/test_pipeline.py",
+]  # fmt: skip
+
+
+def change_by_hand(path: Path) -> None:
+    """Other values, no comments, other quotes, the sections in another order."""
+    params = YAML(typ="safe").load(path)
+    params["sample"].update(images=7, characters="1234", length=3)
+    params["ingest"].update(height=40, width=90, color="rgb", case="lower", max_image_pixels=10_000)
+    params["split"].update(folds=3, fold=2)
+    params["compute"].update(threads=1, precision="float32")
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.dump(dict(reversed(params.items())), path)
+
+
+def change_by_dvc(path: Path) -> None:
+    """As `dvc exp run -S` does: columns of comments are lost, 1e-5 becomes 1e-05."""
+    changes = ["train_head.epochs=3", "fine_tune.learning_rates=[1e-5,1e-3]", "split.folds=4",
+               "sample.images=12", "backbone.source=random"]  # fmt: skip
+    apply_overrides(path, changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [change_by_hand, change_by_dvc])
+def test_the_tests_pass_under_anybodys_params(tmp_path: Path, change) -> None:
+    root = commit_working_tree(tmp_path / "copy")
+    before = (root / "params.yaml").read_text(encoding="utf-8")
+    change(root / "params.yaml")
+    load_params(root / "params.yaml")
+    assert (root / "params.yaml").read_text(encoding="utf-8") != before
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *READERS],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
