@@ -17,7 +17,7 @@ from captcha_tagger.network.tagger import Tagger
 ASKED = 1000  # training images at most
 HARD = 0.5  # the share of images wrong from which on a look counts as hard
 EPOCHS = (4, 30)  # of a look that the backbone knows, and of a hard one
-STEPS = (60, 700)  # at least, where few images make short epochs
+STEPS = (60, 200)  # at least, where few images make short epochs
 
 
 def choose_epochs(model: Tagger, data: Dataset, batch_size: int, device: torch.device) -> int:
