@@ -43,7 +43,6 @@ def test_what_is_read_agrees_in_every_table(trained: Workspace) -> None:
     predictions = read_table(evaluate / "predictions.csv")
     readings = read_texts(evaluate / "answers")
     metrics = read_json(evaluate / "metrics.json")
-    assert readings is not None
     for row, reading in zip(predictions, readings, strict=True):
         assert row["read"] == reading.text
         assert float(row["confidence"]) == reading.confidence
