@@ -88,16 +88,23 @@ DECISIONS = (
 )  # fmt: skip
 
 
-RELIABILITY = Plot(
-    "Confidence of texts", "mean_confidence", "mean confidence of the bin", "share of texts right",
-    (
-        Series("perfect", "reference", "", "", points=((0, 0), (1, 1))),
-        Series("model", "first", "reliability", "text_accuracy", dots=True),
-        Series("95 % from", "faint", "reliability", "low"),
-        Series("to", "faint", "reliability", "high"),
+TEXTS = (
+    Plot(
+        "Confidence of texts", "mean_confidence", "mean confidence of the bin", "share right",
+        (
+            Series("perfect", "reference", "", "", points=((0, 0), (1, 1))),
+            Series("model", "first", "reliability", "text_accuracy", dots=True),
+            Series("95 % from", "faint", "reliability", "low"),
+            Series("to", "faint", "reliability", "high"),
+        ),
+        x_range=SHARE,
+        y_range=SHARE,
     ),
-    x_range=SHARE,
-    y_range=SHARE,
+    Plot(
+        "Wrong texts if only the surest are answered", "coverage", "share of images", "wrong texts",
+        (Series("surest first", "first", "coverage", "wrong"),),
+        x_range=SHARE,
+    ),
 )  # fmt: skip
 
 
@@ -110,14 +117,15 @@ def plot_training(results: Results) -> list[Plot]:
 
 
 def plot_decisions(results: Results) -> list[Plot]:
-    """How often a label was there against its prob, precision against recall, and how often a text
-    was right against its confidence, where there are any."""
+    """How often a label was there against its prob, precision against recall, and what the
+    confidence of texts is worth, where there are any."""
     tables = {
         "calibration": results.calibration,
         "precision_recall": results.precision_recall,
         "reliability": results.reliability,
+        "coverage": results.coverage,
     }
-    plots = [*DECISIONS, RELIABILITY] if results.reliability else DECISIONS
+    plots = [*DECISIONS, *TEXTS] if results.readings else DECISIONS
     return [_fill(plot, tables) for plot in plots]
 
 

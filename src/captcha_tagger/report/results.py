@@ -46,7 +46,8 @@ class Results:
     labels: Table
     precision_recall: Table
     calibration: Table
-    reliability: Table  # empty where the model does not read
+    reliability: Table  # this and the next are empty where the model does not read
+    coverage: Table
     rejects: Table
     steps: Table
     epochs: Table
@@ -131,6 +132,7 @@ def load_results(
             precision_recall=read_table(evaluate / "precision_recall.csv"),
             calibration=read_table(evaluate / "calibration.csv"),
             reliability=_read_optional(evaluate / "reliability.csv"),
+            coverage=_read_optional(evaluate / "coverage.csv"),
             rejects=read_table(ingest / "rejects.csv"),
             steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
             epochs=read_table(train_head / "epochs.csv") + read_table(fine_tune / "epochs.csv"),
