@@ -11,6 +11,7 @@ from captcha_tagger.base.files import write_json, write_table
 from captcha_tagger.data.labels import encode_texts, make_vocabulary
 from captcha_tagger.data.manifest import Row, write_manifest
 from captcha_tagger.data.pixels import Shape
+from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import Answers
 from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
 from captcha_tagger.evaluate.params import Evaluate
@@ -41,8 +42,12 @@ def write_run(
     size: tuple[int, int] = (HEIGHT, WIDTH),
     seed: int = 0,
     noise: float = 1.5,
+    reads: bool = False,
 ) -> Path:
-    """Write data/ under root: half of the images are validation, their answers partly wrong."""
+    """Write data/ under root: half of the images are validation, their answers partly wrong.
+
+    Where it reads, the first text is misread in each way, and all others are right.
+    """
     random = np.random.default_rng(seed)
     texts = ["".join(random.choice(list(labels), 4)) for _ in range(images)]
     texts[0] = labels[:4]
@@ -60,8 +65,18 @@ def write_run(
         {"train": list(range(1, images, 2)), "validation": validation},
     )
     _write_training(data, random)
-    _write_answers(data / "evaluate", rows, validation, vocabulary, grid, random, noise)
+    readings = [_read(rows[index].text, size[1]) for index in validation] if reads else None
+    if readings:
+        first = rows[0].text
+        readings[0] = _read(first[1] + first[1:3] + first[3] * 2, size[1])
+    _write_answers(data / "evaluate", rows, validation, vocabulary, grid, random, noise, readings)
     return data
+
+
+def _read(text: str, width: int) -> Reading:
+    """A reading of this text, its characters side by side."""
+    step = width // (len(text) + 1)
+    return Reading(text, 0.99, [[step * n, step * n + step] for n in range(len(text))])
 
 
 def run_folders(data: Path) -> list[Path]:
@@ -139,6 +154,7 @@ def _write_answers(
     grid: tuple[int, int],
     random: np.random.Generator,
     noise: float,
+    readings: list[Reading] | None,
 ) -> None:
     """What the evaluate stage writes, for logits that are right but for the noise."""
     chosen = [rows[index] for index in validation]
@@ -146,7 +162,8 @@ def _write_answers(
     logits = (4 * (targets - 0.5) + random.normal(0, noise, targets.shape)).astype(np.float32)
     probs = sigmoid(logits)[:, :, None, None]
     evidence = (random.random((*targets.shape, *grid)) ** 4 * probs).astype(np.float16)
-    answers = Answers(np.array(validation), logits, np.arange(len(evidence)), evidence, None)
+    shown = np.arange(len(evidence))
+    answers = Answers(np.array(validation), logits, shown, evidence, readings)
     card = make_card().model_copy(update={"vocabulary": vocabulary})
     params = Evaluate(threshold="model", resamples=100, seed=0)
     write_evaluation(evaluate(answers, chosen, card, params), folder)

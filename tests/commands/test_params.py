@@ -55,6 +55,9 @@ def test_the_params_in_the_repository_are_valid() -> None:
         ("(?P<text>.+?)", "(?P<text>a{99999999999})", "no regular expression"),
         ("(?P<text>.+?)", "(?P<text>a)(?P<text>b)", "no regular expression"),
         ("source: data/", 'source: "\\ud800/"\n  # ', "ingest.source: Input should be"),
+        ("  pattern: null", "  pattern: 'a+'", "read: a pattern is looked for by a beam"),
+        ("  pattern: null", "  pattern: '[a'", "read.pattern: not a regular expression"),
+        ("  head: ctc", "  head: max", "train_head.head: Input should be 'ctc'"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_key(

@@ -4,13 +4,14 @@ import torch
 
 from captcha_tagger.base.errors import NonFiniteLossError
 from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.data.labels import encode_texts, index_texts
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.loop import History, Phase, optimize
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.objective import Plan, fit
-from tests.conftest import make_arrays, make_tagger, spell
+from tests.conftest import VOCABULARY, make_arrays, make_tagger, spell
 
 
 def make_plan(
@@ -57,6 +58,23 @@ def assert_equal_models(one: Tagger, other: Tagger) -> None:
 def test_it_learns(images: LabelledImages, machine: Machine) -> None:
     _, history = train(images, make_plan(epochs=40), machine)
     assert history.epochs[-1]["label_accuracy"] > 0.95 > history.epochs[0]["label_accuracy"]
+
+
+def test_it_learns_the_order_of_characters_and_their_repeats(machine: Machine) -> None:
+    """Sets cannot tell these texts apart: `ab`, `ba`, `aab`."""
+    bars = {"a": 4, "b": 14}  # rows at which a character's bar begins
+    texts = ["ab", "ba", "aab", "bba"] * 6
+    pixels = np.random.default_rng(0).integers(0, 60, (len(texts), 1, 24, 48)).astype(np.uint8)
+    for image, text in zip(pixels, texts, strict=True):
+        for place, character in enumerate(text):
+            left = 4 + 16 * place
+            image[0, bars[character] : bars[character] + 6, left : left + 6] = 220
+    targets, indexed = encode_texts(texts, VOCABULARY), index_texts(texts, VOCABULARY)
+    images = LabelledImages(pixels, targets, indexed, np.arange(len(texts)), machine.device)
+    model, history = train(images, make_plan(epochs=40, augment=False), machine)
+    assert history.epochs[-1]["text_accuracy"] == 1 > history.epochs[0]["text_accuracy"]
+    assert history.epochs[-1]["character_error_rate"] == 0
+    assert [one.text for one in infer(model, images).readings or []] == texts
 
 
 @pytest.mark.parametrize("head", ["ctc", "noisy_or", "concat"])

@@ -1,3 +1,6 @@
+import itertools
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -58,7 +61,9 @@ def test_the_confidence_is_that_of_torchs_loss_on_long_lines() -> None:
 def test_a_beam_finds_the_most_probable_text(seed: int) -> None:
     for one in np.exp(draw_log_probs(seed).astype(float)):
         texts = enumerate_texts(one)
-        assert texts[search(one, VOCABULARY, None)] == pytest.approx(max(texts.values()))
+        text, prob = search(one, VOCABULARY)
+        assert texts[text] == pytest.approx(max(texts.values()))
+        assert prob == pytest.approx(texts[text])
 
 
 def test_a_beam_sees_what_the_likeliest_path_hides() -> None:
@@ -72,20 +77,24 @@ def test_a_beam_sees_what_the_likeliest_path_hides() -> None:
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("pattern", ["[ab]{2}", "a?b?c?", ".{4}"])
 def test_a_pattern_finds_the_most_probable_text_that_matches(seed: int, pattern: str) -> None:
-    import re
-
     for one in np.exp(draw_log_probs(seed).astype(float)):
         spelled = {"".join(VOCABULARY[i] for i in text): prob
                    for text, prob in enumerate_texts(one).items()}  # fmt: skip
         matching = {text: prob for text, prob in spelled.items() if re.fullmatch(pattern, text)}
-        found = "".join(VOCABULARY[i] for i in search(one, VOCABULARY, pattern))
+        text, share = search(one, VOCABULARY, pattern)
+        found = "".join(VOCABULARY[i] for i in text)
         assert matching[found] == pytest.approx(max(matching.values()))
+        least = matching[found] / sum(matching.values())  # were every text in the beam
+        assert least <= share * (1 + 1e-9) <= 1 + 1e-6
+
+
+def test_where_no_text_matches_nothing_is_sure() -> None:
+    (found,) = read(spell("-a-b-"), VOCABULARY, 50, Read(decoding="beam", pattern="x+"))
+    assert (found.text, found.confidence, found.spans) == ("", 0.0, [])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_alignment_is_the_texts_most_probable_path(seed: int) -> None:
-    import itertools
-
     probs = np.exp(draw_log_probs(seed, images=1).astype(float))[0]
     for text in [(), (0,), (1, 1), (0, 2, 1)]:
         paths = [

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from captcha_tagger.commands.cli import main
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import load_model, save_model
+from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.predict.predictor import BATCH, Predictor, fold_batch_norms
 from captcha_tagger.predict.serving import ServedTagger
@@ -74,6 +76,37 @@ def test_every_form_of_an_image_gets_the_same_answer(folder: Path, image: object
     assert served.predict(pd.DataFrame({"image": [image]})) == expected
     assert list(expected[0]["probs"]) == VOCABULARY
     assert expected[0]["threshold"] == 0.5
+
+
+def test_a_head_that_does_not_read_answers_labels_alone(tmp_path: Path) -> None:
+    save_model(make_tagger("noisy_or"), tmp_path / "model")
+    (row,) = ServedTagger(tmp_path / "model").predict(pd.DataFrame({"image": [GREY]}))
+    assert set(row) == {"labels", "probs", "threshold"}
+
+
+def test_the_text_is_the_one_that_evaluate_reads(folder: Path) -> None:
+    pixels = torch.from_numpy(GREY)[None, None]
+    log_probs = load_model(folder).answer(pixels).log_probs
+    assert log_probs is not None
+    (expected,) = read(log_probs.detach().numpy(), VOCABULARY, 48)
+    (row,) = ServedTagger(folder).predict(pd.DataFrame({"image": [GREY]}))
+    assert (row["text"], row["spans"]) == (expected.text, expected.spans)
+    assert row["confidence"] == pytest.approx(expected.confidence, rel=1e-3)
+
+
+def test_predict_looks_for_a_pattern(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = folder.parent / "image.png"
+    image.write_bytes(encode_png(GREY))
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(image), "--model", str(folder), "--json", "--pattern", "[ab]{2}"])
+    assert end.value.code == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert re.fullmatch("[ab]{2}", found["text"])
+    assert 0 < found["confidence"] <= 1
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(image), "--model", str(folder), "--pattern", "[ab"])
+    assert end.value.code == 2
+    assert "read.pattern: not a regular expression" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captcha_tagger.report.charts import HEIGHT, WIDTH, draw_chart, thin
@@ -15,6 +15,7 @@ def draw(points, **options):
     return draw_chart(Plot("title", "step", "x", "y", (series,), **options))
 
 
+@settings(deadline=None)  # the first call imports matplotlib
 @given(st.lists(st.tuples(finite, st.floats(0, 1e9)), max_size=20), st.booleans())
 def test_any_series_stays_inside_the_view_box(points, logarithmic):
     chart = draw(points, logarithmic=logarithmic)

@@ -3,9 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from captcha_tagger.data.readings import Reading
 from captcha_tagger.report.mistakes import (
     Confusion,
+    Misreading,
     count_confusions,
+    count_misreadings,
     find_doubtful_names,
     suggest_text,
     write_doubtful_names,
@@ -82,6 +85,34 @@ def test_a_label_that_the_model_often_misses_while_sure_makes_no_name_doubtful(r
 def test_a_disagreement_in_doubt_says_nothing_about_the_name(right):
     position = find_text(right, "abc")
     assert find_doubtful_names(answer(right, position, a=0.04, d=0.6)) == []
+
+
+def read_as(results, **texts):
+    """The results with these texts read instead of those there; every other text is right."""
+    readings = [
+        Reading(texts.get(row.text, row.text), 0.99, [[0, 1]] * 4)
+        for row in results.validation_rows
+    ]
+    return replace(results, readings=readings)
+
+
+def test_misread_characters_are_counted_place_by_place(right):
+    wrong = read_as(right, abcd="abca")
+    assert count_misreadings(read_as(right)) == []
+    assert count_misreadings(wrong) == [Misreading("d", "a", 1)]
+    assert count_misreadings(right) == []
+
+
+def test_a_surely_misread_text_makes_a_name_doubtful(right):
+    """The label sets of `abcd` and `abdc` are equal."""
+    [name] = find_doubtful_names(read_as(right, abcd="abdc"))
+    assert (name.text, name.read, name.suggestion) == ("abcd", "abdc", "abdc")
+    assert name.sureness == 0.99
+
+
+def test_a_model_that_often_misreads_while_sure_makes_no_name_doubtful(right):
+    texts = {row.text: "aaaa" for row in right.validation_rows[:5]}
+    assert find_doubtful_names(read_as(right, **texts)) == []
 
 
 @pytest.mark.parametrize(

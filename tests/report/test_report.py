@@ -129,5 +129,25 @@ def test_a_run_without_errors_or_training_or_augmentation_has_a_page_too(params,
     assert "Training saw the images as they are" in page
 
 
+def test_a_run_that_reads_shows_texts_and_where_they_were_misread(params, tmp_path):
+    results = load_run(write_run(tmp_path, labels="abcd", reads=True))  # reads bbcdd of abcd
+    write_report(tmp_path / "report.html", results, params, page_images=5000)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    names = [CAPTIONS[name][0] for name in ("text_accuracy", "character_error_rate")]
+    assert all(f"<h3>{name}</h3>" in page for name in names)
+    assert "Confidence of texts" in page
+    assert re.search(r"It read 29\s+whole texts", page)
+    [wrong] = [image for image in read_images(page)["images"] if image["position"] == 0]
+    assert wrong["reading"]["text"] == "bbcdd"
+    steps = wrong["reading"]["steps"]
+    assert [step[:3] for step in steps if step[0] != "right"] == [
+        ["substituted", "a", "b"],
+        ["extra", "", "d"],
+    ]
+    middles = [step[3] for step in steps]
+    assert middles == sorted(middles)
+    assert all(0 < middle < 1 for middle in middles)
+
+
 def read_images(page):
     return json.loads(page.split('id="images">')[1].split("</script>")[0])

@@ -7,6 +7,7 @@ import torch
 
 from captcha_tagger.base.files import read_json, read_table
 from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.evaluate.answers import read_texts
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.model_folder import load_model
 from tests.stages.conftest import Workspace
@@ -35,6 +36,23 @@ def test_tables_agree_with_the_arrays(trained: Workspace) -> None:
         assert set(row["missed"]) == set(row["text"]) - predicted
         assert set(row["invented"]) == predicted - set(row["text"])
         assert float(row["loss"]) == pytest.approx(loss.mean())
+
+
+def test_what_is_read_agrees_in_every_table(trained: Workspace) -> None:
+    evaluate = trained.data / "evaluate"
+    predictions = read_table(evaluate / "predictions.csv")
+    readings = read_texts(evaluate / "answers")
+    metrics = read_json(evaluate / "metrics.json")
+    for row, reading in zip(predictions, readings, strict=True):
+        assert row["read"] == reading.text
+        assert float(row["confidence"]) == reading.confidence
+        assert len(reading.spans) == len(reading.text)
+    right = [row["read"] == row["text"] for row in predictions]
+    assert metrics["text_accuracy"] == pytest.approx(np.mean(right))
+    reliability = read_table(evaluate / "reliability.csv")
+    assert sum(int(row["images"]) for row in reliability) == len(predictions)
+    last = read_table(evaluate / "coverage.csv")[-1]
+    assert (int(last["images"]), int(last["wrong"])) == (len(right), len(right) - sum(right))
 
 
 def test_evidence_says_where_and_never_more_than_the_prob(trained: Workspace) -> None:

@@ -107,7 +107,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     beam = arguments.beam or arguments.pattern is not None
     words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
-    how = validate(Read, words, "--")
+    how = validate(Read, words, "read.")
     return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
 
 

@@ -44,7 +44,7 @@ def read_evidence(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]
     return read_array(folder / SHOWN), read_array(folder / EVIDENCE)
 
 
-def read_texts(folder: Path) -> list[Reading] | None:
-    """What the model read; none where it answers label sets alone."""
+def read_texts(folder: Path) -> list[Reading]:
+    """What the model read; nothing where it answers label sets alone."""
     path = folder / READINGS
-    return read_readings(path) if path.exists() else None
+    return read_readings(path) if path.exists() else []

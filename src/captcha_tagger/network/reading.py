@@ -29,18 +29,20 @@ Prefix = tuple[int, ...]
 def read(
     log_probs: NDArray[np.float32], vocabulary: Sequence[str], width: int, how: Read = GREEDY
 ) -> list[Reading]:
-    """The text of each image, `width` pixels wide, with its exact prob and its characters' places.
+    """The text of each image, `width` pixels wide, with its prob and its characters' places.
 
-    With a pattern it is the most probable text of the beam that matches; the empty one if none.
+    With a pattern it is the most probable text of the beam that matches, and its prob that among
+    them; where none matches it is the empty text, of which nothing is sure.
     """
     probs = np.exp(log_probs.astype(np.float64))
     columns, blank = probs.shape[1], probs.shape[2] - 1
     if how.decoding == "greedy":
-        paths = probs.argmax(2)
+        spelled = [_runs(path, blank) for path in probs.argmax(2)]
+        confidences = text_probs(probs, [[label for label, _, _ in runs] for runs in spelled])
     else:
-        paths = np.stack([align(one, search(one, vocabulary, how.pattern)) for one in probs])
-    spelled = [_runs(path, blank) for path in paths]
-    confidences = text_probs(probs, [[label for label, _, _ in runs] for runs in spelled])
+        found = [(one, *search(one, vocabulary, how.pattern)) for one in probs]
+        spelled = [_runs(align(one, text), blank) for one, text, _ in found]
+        confidences = [confidence for _, _, confidence in found]
     edges = np.rint(np.arange(columns + 1) * (width / columns)).astype(int).tolist()
     return [
         Reading(
@@ -76,8 +78,13 @@ def text_probs(probs: Probs, texts: Sequence[Sequence[int]]) -> list[float]:
     return (reached[rows, 2 * lengths] + before_last).tolist()
 
 
-def search(probs: Probs, vocabulary: Sequence[str], pattern: str | None) -> Prefix:
-    """The most probable text of one image (columns, labels + 1), as labels by number."""
+def search(
+    probs: Probs, vocabulary: Sequence[str], pattern: str | None = None
+) -> tuple[Prefix, float]:
+    """The most probable text of one image (columns, labels + 1), labels by number, and its prob.
+
+    Given a pattern, that is its share of the probs of all texts of the beam that match.
+    """
     matches = re.compile(pattern).fullmatch if pattern is not None else None
     finals = [
         prefix
@@ -85,9 +92,11 @@ def search(probs: Probs, vocabulary: Sequence[str], pattern: str | None) -> Pref
         if matches is None or matches("".join(vocabulary[label] for label in prefix))
     ]
     if not finals:
-        return ()
-    sums = text_probs(np.broadcast_to(probs, (len(finals), *probs.shape)), finals)
-    return finals[int(np.argmax(sums))]
+        return (), 0.0
+    found = np.array(text_probs(np.broadcast_to(probs, (len(finals), *probs.shape)), finals))
+    best = int(found.argmax())
+    every = 1.0 if matches is None else max(found.sum(), np.finfo(float).tiny)
+    return finals[best], float(found[best] / every)
 
 
 def align(probs: Probs, text: Prefix) -> Labels:
@@ -102,7 +111,7 @@ def align(probs: Probs, text: Prefix) -> Labels:
     allowed[2, 2:] = np.where((states[2:] != blank) & (states[2:] != states[:-2]), 0, -np.inf)
     best = np.full(len(states), -np.inf)
     best[:2] = said[0, :2]
-    moves = np.zeros(said.shape, int)
+    moves = np.zeros(said.shape, int)  # how many states back the best path came from
     for column in range(1, len(said)):
         arriving = allowed + np.stack([np.roll(best, move) for move in range(3)])
         moves[column] = arriving.argmax(0)

@@ -7,7 +7,7 @@ the same columns under the same titles.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 
 from captcha_tagger.report.results import Results, Table
 
@@ -46,7 +46,7 @@ class Plot:
 SHARE: Point = (0, 1)
 TRAINING = (
     Plot(
-        "Loss", "step", "step", "binary cross-entropy",
+        "Loss", "step", "step", "mean loss",
         (
             Series("each step", "faint", "steps", "loss"),
             Series("training", "first", "epochs", "train_loss", dots=True),
@@ -60,6 +60,7 @@ TRAINING = (
             Series("label accuracy", "first", "epochs", "label_accuracy", dots=True),
             Series("micro F1", "second", "epochs", "micro_f1", dots=True),
             Series("exact set", "third", "epochs", "exact_set", dots=True),
+            Series("text accuracy", "fourth", "epochs", "text_accuracy", dots=True),
         ),
         y_range=SHARE,
     ),
@@ -87,6 +88,26 @@ DECISIONS = (
 )  # fmt: skip
 
 
+TEXTS = (
+    Plot(
+        "Confidence of texts", "mean_confidence", "mean confidence of the bin", "share right",
+        (
+            Series("perfect", "reference", "", "", points=((0, 0), (1, 1))),
+            Series("model", "first", "reliability", "text_accuracy", dots=True),
+            Series("95 % from", "faint", "reliability", "low"),
+            Series("to", "faint", "reliability", "high"),
+        ),
+        x_range=SHARE,
+        y_range=SHARE,
+    ),
+    Plot(
+        "Wrong texts if only the surest are answered", "coverage", "share of images", "wrong texts",
+        (Series("surest first", "first", "coverage", "wrong"),),
+        x_range=SHARE,
+    ),
+)  # fmt: skip
+
+
 def plot_training(results: Results) -> list[Plot]:
     """Losses, metrics and learning rate of both phases against the step."""
     last = int(results.steps[-1]["step"]) if results.steps else 0
@@ -96,12 +117,16 @@ def plot_training(results: Results) -> list[Plot]:
 
 
 def plot_decisions(results: Results) -> list[Plot]:
-    """How often a label was there against its prob, and precision against recall."""
+    """How often a label was there against its prob, precision against recall, and what the
+    confidence of texts is worth, where there are any."""
     tables = {
         "calibration": results.calibration,
         "precision_recall": results.precision_recall,
+        "reliability": results.reliability,
+        "coverage": results.coverage,
     }
-    return [_fill(plot, tables) for plot in DECISIONS]
+    plots = [*DECISIONS, *TEXTS] if results.readings else DECISIONS
+    return [_fill(plot, tables) for plot in plots]
 
 
 def plot_epochs(names: Sequence[str], epochs: Sequence[Table]) -> list[Plot]:
@@ -118,7 +143,7 @@ def plot_epochs(names: Sequence[str], epochs: Sequence[Table]) -> list[Plot]:
         )
         for plot in TRAINING
         for series in plot.series
-        if series.table == "epochs"
+        if series.table == "epochs" and all(series.column in row for row in chain(*epochs))
     ]
 
 
@@ -149,8 +174,10 @@ def _fill(plot: Plot, tables: Mapping[str, Table]) -> Plot:
         replace(one, points=_read(tables[one.table], plot.x, one.column)) if one.column else one
         for one in plot.series
     )
-    return replace(plot, series=tuple(series))
+    drawn = [one for one in series if one.points or not any(tables.values())]
+    return replace(plot, series=tuple(drawn))
 
 
 def _read(table: Table, x: str, y: str) -> list[Point]:
-    return [(float(row[x]), float(row[y])) for row in table]
+    """The column's points; none where it is not there, as texts' scores with some heads."""
+    return [(float(row[x]), float(row[y])) for row in table if y in row]

@@ -3,7 +3,7 @@
 Results -> tables. Pure.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from captcha_tagger.base.files import write_table
+from captcha_tagger.report.alignment import align
 from captcha_tagger.report.results import Bools, Results
 
 SURE = 0.9  # the prob of an answer, be it that the label is there or that it is not
@@ -32,16 +33,39 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Misreading:
+    """How often one character was read as another; either may be NOTHING."""
+
+    actual: str
+    read: str
+    times: int
+
+
+@dataclass(frozen=True)
 class DoubtfulName:
-    """An image whose model is sure of another label set than the file's name says."""
+    """An image whose model is sure of another text or label set than the file's name says."""
 
     position: int  # in the validation part
     file: str
     text: str
     missed: str
     invented: str
-    sureness: float  # the prob of the least sure label's answer
+    read: str  # nothing where the model does not read
+    sureness: float  # the prob of the text, else of the least sure label's answer
     suggestion: str  # a text that fits, or nothing where more than one would
+
+
+def count_misreadings(results: Results) -> list[Misreading]:
+    """Which characters were read as which, place by place; the most frequent first."""
+    pairs = zip(results.validation_rows, results.readings, strict=bool(results.readings))
+    counts = Counter(
+        (step.actual, step.read)
+        for row, reading in pairs
+        for step in align(row.text, reading.text)
+        if step.kind != "right"
+    )
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [Misreading(*pair, times) for pair, times in ordered]
 
 
 def count_confusions(results: Results) -> list[Confusion]:
@@ -60,19 +84,25 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
     """Where the model is sure, has a right to be, and the file's name disagrees; surest first.
 
     A model that often misses a label while sure of it says nothing about names, so its other sure
-    answers of the same kind about the same label must agree with their names.
+    answers of the same kind about the same label must agree with their names; of texts, the other
+    sure ones.
     """
     answers = np.where(results.predicted, results.probs, 1 - results.probs)  # (images, labels)
     disagrees = results.missed | results.invented
     sureness = answers.min(1)
     doubtful = (sureness >= SURE) & results.wrong
     doubtful &= (_find_trusted(results, answers >= SURE) | ~disagrees).all(1)
+    if results.readings:
+        confidences = np.array([reading.confidence for reading in results.readings])
+        doubtful |= _find_doubtful_texts(results.misread, confidences >= SURE)
+        sureness = np.where(results.misread, confidences, sureness)
     chosen = np.flatnonzero(doubtful)
     names = []
     for position in chosen[np.argsort(-sureness[chosen], kind="stable")].tolist():
         row = results.rows[results.validation[position]]
         missed = results.spell(results.missed[position])
         invented = results.spell(results.invented[position])
+        read = results.readings[position].text if results.readings else ""
         names.append(
             DoubtfulName(
                 position,
@@ -80,11 +110,19 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
                 row.text,
                 missed,
                 invented,
+                read,
                 float(sureness[position]),
-                suggest_text(row.text, missed, invented),
+                read or suggest_text(row.text, missed, invented),
             )
         )
     return names
+
+
+def _find_doubtful_texts(misread: Bools, sure: Bools) -> Bools:
+    """Of each image, whether it is surely misread and the other sure texts agree with names."""
+    wrong = misread & sure
+    others = sure.sum() - 1
+    return wrong & (others > 0) & (wrong.sum() - 1 <= (1 - TRUST) * others)
 
 
 def _find_trusted(results: Results, sure: Bools) -> Bools:

@@ -11,12 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.data.readings import Reading
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary, summarize
 from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
+from captcha_tagger.report.alignment import Step, align
 from captcha_tagger.report.charts import draw_chart
 from captcha_tagger.report.curves import describe_course, plot_decisions, plot_training
-from captcha_tagger.report.mistakes import Confusion, count_confusions, find_doubtful_names
+from captcha_tagger.report.mistakes import (
+    Confusion,
+    count_confusions,
+    count_misreadings,
+    find_doubtful_names,
+)
 from captcha_tagger.report.page import write_page
 from captcha_tagger.report.results import Results
 from captcha_tagger.report.thumbnails import encode_image, pack_evidence
@@ -26,14 +33,19 @@ SHOWN_REJECTS = 200
 HARDEST = 3
 SHOWN_FREQUENCIES = 80
 SHOWN_SIZES = 5
-SECTIONS = ("ingest", "split", "backbone", "train_head", "fine_tune", "evaluate")
+SECTIONS = ("ingest", "split", "backbone", "train_head", "fine_tune", "read", "evaluate")
 PATHS = (("ingest", "source"), ("backbone", "file"))
 
 CAPTIONS = {
     "exact_set": ("Exact set", "images with every label right and none too many"),
+    "text_accuracy": ("Text accuracy", "images whose whole text is read, in order"),
     "label_accuracy": ("Label accuracy", "right decisions, one per image and label"),
     "micro_f1": ("Micro F1", "precision and recall of all decisions pooled"),
     "macro_f1": ("Macro F1", "the mean of the labels' own F1"),
+    "character_error_rate": (
+        "Character error rate",
+        "edits from the text read to the right one, for each of its characters; 0 is best",
+    ),
 }
 
 
@@ -63,6 +75,9 @@ def write_report(
             "epochs": results.epochs,
             "labels": _list_labels(results),
             "confusions": _list_confusions(results),
+            "reads": bool(results.readings),
+            "misreadings": count_misreadings(results)[:SHOWN_CONFUSIONS],
+            "reliability": results.reliability,
             "decisions": [draw_chart(plot) for plot in plot_decisions(results)],
             "calibration": results.calibration,
             "doubtful": find_doubtful_names(results),
@@ -88,6 +103,7 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
             "probs": _round(results.probs[position]),
             "losses": _round(results.losses[position]),
             "peaks": _round(peaks, 3),
+            "reading": _describe_reading(results, position),
         }
         for position, row, picture, peaks in zip(
             positions, rows, pictures, evidence.max((2, 3)), strict=True
@@ -101,6 +117,33 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
         "evidence": pack_evidence(evidence),
         "images": images,
     }
+
+
+def _describe_reading(results: Results, position: int) -> dict[str, Any] | None:
+    """The text read and its confidence, and of each step of its alignment the kind, both
+    characters and its middle, as a share of the picture's width; nothing if no text is read."""
+    if not results.readings:
+        return None
+    reading, width = results.readings[position], results.pixels.shape[3]
+    steps = align(results.validation_rows[position].text, reading.text)
+    return {
+        "text": reading.text,
+        "confidence": round(reading.confidence, 4),
+        "steps": [
+            [step.kind, step.actual, step.read, round(_find_middle(step, reading) / width, 4)]
+            for step in steps
+        ],
+    }
+
+
+def _find_middle(step: Step, reading: Reading) -> float:
+    """The pixel column about which a character was read; between its neighbours if it was not."""
+    if step.read:
+        return sum(reading.spans[step.place]) / 2
+    before = [right for _, right in reading.spans[: step.place][-1:]]
+    after = [left for left, _ in reading.spans[step.place :][:1]]
+    known = before + after
+    return sum(known) / len(known) if known else 0.0
 
 
 def _round(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float]:
@@ -117,6 +160,9 @@ def _list_headlines(results: Results) -> list[dict[str, Any]]:
         "micro_f1": ("every label always", micro_f1(every, targets)),
         "macro_f1": ("every label always", macro_f1(every, targets)),
     }
+    for key in ("text_accuracy", "character_error_rate"):
+        if key in results.metrics:
+            baselines[key] = ("one text always", results.metrics[f"constant_{key}"])
     return [
         {
             "name": name,
@@ -127,6 +173,7 @@ def _list_headlines(results: Results) -> list[dict[str, Any]]:
             "baseline": baselines[key][1],
         }
         for key, (name, meaning) in CAPTIONS.items()
+        if key in baselines
     ]
 
 
@@ -137,6 +184,7 @@ def _count(results: Results) -> dict[str, int]:
         "validation": len(results.validation),
         "right": int((~results.wrong).sum()),
         "wrong": int(results.wrong.sum()),
+        "misread": int(results.misread.sum()),
         "missed": int(results.missed.sum()),
         "invented": int(results.invented.sum()),
         "labels": len(results.vocabulary),

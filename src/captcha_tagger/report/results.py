@@ -18,7 +18,8 @@ from captcha_tagger.base.files import read_array, read_json, read_table
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.data.manifest import Row, read_manifest
 from captcha_tagger.data.pixels import Pixels, open_pixels
-from captcha_tagger.evaluate.answers import read_evidence
+from captcha_tagger.data.readings import Reading
+from captcha_tagger.evaluate.answers import read_evidence, read_texts
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -39,11 +40,14 @@ class Results:
     losses: Floats
     shown: NDArray[np.int64]  # sorted positions of the images that have evidence
     evidence: NDArray[np.float16]  # (shown, labels, rows, columns), 0..1
+    readings: list[Reading]  # empty where the model does not read
     augmented: Pixels  # augmented copies of the first images of `sheet_rows`
     metrics: dict[str, Any]
     labels: Table
     precision_recall: Table
     calibration: Table
+    reliability: Table  # this and the next are empty where the model does not read
+    coverage: Table
     rejects: Table
     steps: Table
     epochs: Table
@@ -69,6 +73,13 @@ class Results:
     def wrong(self) -> Bools:
         """Whether anything is missed or invented (images,)."""
         return np.asarray((self.missed | self.invented).any(1))
+
+    @cached_property
+    def misread(self) -> Bools:
+        """Whether another text was read than there is (images,); nowhere if none is read."""
+        texts = zip(self.readings, self.validation_rows, strict=bool(self.readings))
+        different = [reading.text != row.text for reading, row in texts]
+        return np.array(different or [False] * len(self.validation))
 
     @cached_property
     def worst_first(self) -> NDArray[np.int64]:
@@ -114,11 +125,14 @@ def load_results(
             losses=read_array(evaluate / "losses.npy"),
             shown=shown,
             evidence=evidence,
+            readings=read_texts(evaluate / "answers"),
             augmented=read_array(fine_tune / "augmented.npy"),
             metrics=read_json(evaluate / "metrics.json"),
             labels=read_table(evaluate / "labels.csv"),
             precision_recall=read_table(evaluate / "precision_recall.csv"),
             calibration=read_table(evaluate / "calibration.csv"),
+            reliability=_read_optional(evaluate / "reliability.csv"),
+            coverage=_read_optional(evaluate / "coverage.csv"),
             rejects=read_table(ingest / "rejects.csv"),
             steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
             epochs=read_table(train_head / "epochs.csv") + read_table(fine_tune / "epochs.csv"),
@@ -133,6 +147,10 @@ def load_results(
     if results.probs.shape != results.targets.shape:
         raise InputError(f"{evaluate}: its answers are not those of {split}; run dvc repro")
     return results
+
+
+def _read_optional(path: Path) -> Table:
+    return read_table(path) if path.exists() else []
 
 
 def _hash(path: Path) -> str:

@@ -23,6 +23,7 @@ LINES: dict[str, dict[str, Any]] = {  # by the kind of a series, as the page's s
     "faint": {"color": SKY, "linewidth": 0.6},
     "first": {"color": BLUE, "linestyle": "-", "marker": "o", "markersize": 3},
     "second": {"color": RED, "linestyle": "--", "marker": "s", "markersize": 3},
+    "fourth": {"color": PINK, "linestyle": "-.", "marker": "D", "markersize": 3},
     "third": {"color": GREEN, "linestyle": ":", "marker": "^", "markersize": 3},
 }
 STYLE: Any = {

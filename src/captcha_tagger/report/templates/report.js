@@ -14,6 +14,7 @@
       if (targets.has(label)) return predicted ? "right" : "missed";
       return predicted ? "invented" : "absent";
     });
+    image.steps = image.reading ? image.reading.steps.filter(([kind]) => kind !== "right") : [];
     image.costliest = image.losses.indexOf(Math.max(...image.losses));
   }
 
@@ -59,6 +60,7 @@
         create("h3", { className: "file", textContent: image.file }),
         create("span", { className: "loss", textContent: `loss ${(image.loss / vocabulary.length).toFixed(3)}` })),
       picture,
+      ...makeReading(image),
       create("p", { className: "sets" }, "labels ", setOf(image, ["right", "missed"]),
              ", predicted ", setOf(image, ["right", "invented"])),
       caption,
@@ -68,6 +70,25 @@
         body));
     fillLabels(card, image, body, false);
     return card;
+  }
+
+  // The text as read, each character below where it was read, and how it differs from the name.
+  function makeReading(image) {
+    if (!image.reading) return [];
+    const words = { substituted: "instead of", missing: "not read", extra: "too many" };
+    const line = create("p", { className: "reading" });
+    line.setAttribute("aria-hidden", "true"); // the sentence below says the same
+    const said = [];
+    for (const [kind, actual, read, middle] of image.reading.steps) {
+      const step = create("span", { className: `step label ${kind}`, textContent: read || actual });
+      step.style.setProperty("--middle", `${100 * middle}%`);
+      line.append(step);
+      if (kind === "substituted") said.push(`${read} ${words[kind]} ${actual}`);
+      if (kind === "missing" || kind === "extra") said.push(`${read || actual} ${words[kind]}`);
+    }
+    const text = create("span", { className: "label", textContent: image.reading.text || "nothing" });
+    const rest = ` (${prob(image.reading.confidence)})${said.length ? `: ${said.join(", ")}` : ""}`;
+    return [line, create("p", { className: "sets" }, "reads ", text, rest)];
   }
 
   function setOf(image, kinds) {
@@ -170,13 +191,21 @@
     return fields.label.value === "" ? null : Number(fields.label.value);
   }
 
+  const MISREADINGS = ["misread", "substituted", "missing", "extra"];
+  const isWrong = (answers) => answers.some((answer) => answer === "missed" || answer === "invented");
+
   function matches(image) {
     const label = chosenLabel();
     const kind = fields.kind.value;
     const text = fields.text.value.trim().toLowerCase();
-    if (text && !image.file.toLowerCase().includes(text) && !image.text.toLowerCase().includes(text)) return false;
+    const texts = [image.file, image.text, image.reading?.text ?? ""];
+    if (text && !texts.some((one) => one.toLowerCase().includes(text))) return false;
+    if (MISREADINGS.includes(kind)) {
+      return image.steps.some(([step, actual, read]) => (kind === "misread" || step === kind)
+        && (label === null || [actual, read].includes(vocabulary[label])));
+    }
     const answers = label === null ? image.answers : [image.answers[label]];
-    const wrong = answers.some((answer) => answer === "missed" || answer === "invented");
+    const wrong = isWrong(answers) || (label === null && image.steps.length > 0);
     if (kind === "wrong") return wrong;
     if (kind === "right") return !wrong && (label === null || answers[0] === "right");
     if (kind === "any") return label === null || answers[0] !== "absent";
@@ -262,7 +291,7 @@
     for (const details of document.querySelectorAll("details")) details.open = true;
   });
 
-  if (!images.some((image) => image.answers.some((answer) => answer === "missed" || answer === "invented"))) {
+  if (!images.some((image) => isWrong(image.answers) || image.steps.length)) {
     fields.kind.value = "any";
   }
   refresh();
