@@ -148,5 +148,5 @@ def _write_answers(
     evidence = (random.random((*targets.shape, *grid)) ** 4 * probs).astype(np.float16)
     answers = Answers(np.array(validation), logits, np.arange(len(evidence)), evidence, None)
     card = make_card().model_copy(update={"vocabulary": vocabulary})
-    params = Evaluate(threshold="model", resamples=100, seed=0)
+    params = Evaluate(threshold="model", resamples=100, seed=0, evidence_images=5000)
     write_evaluation(evaluate(answers, chosen, card, params), folder)
