@@ -165,5 +165,5 @@ def _write_answers(
     shown = np.arange(len(evidence))
     answers = Answers(np.array(validation), logits, shown, evidence, readings)
     card = make_card().model_copy(update={"vocabulary": vocabulary})
-    params = Evaluate(threshold="model", resamples=100, seed=0)
+    params = Evaluate(threshold="model", resamples=100, seed=0, evidence_images=5000)
     write_evaluation(evaluate(answers, chosen, card, params), folder)

@@ -18,6 +18,8 @@ def test_rows_come_back_as_they_were_written(tmp_path):
         "{",
         "[]",
         "3",
+        "[" * 100_000,
+        "\udcff",
         '{"file": "a"}',
         '{"file": "a", "text": "", "pixels": "0", "width": 1, "height": 1}',
         '{"file": "a", "text": "a", "pixels": "0", "width": "1", "height": 1}',
@@ -28,6 +30,6 @@ def test_rows_come_back_as_they_were_written(tmp_path):
 def test_the_first_wrong_line_is_named(tmp_path, line):
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, [ROW])
-    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    path.write_bytes(path.read_bytes() + line.encode("utf-8", "surrogateescape") + b"\n")
     with pytest.raises(InputError, match=r"manifest.jsonl:2: "):
         read_manifest(path)

@@ -31,10 +31,12 @@ def write_manifest(path: Path, rows: Iterable[Row]) -> None:
 
 def iterate_manifest(path: Path) -> Iterator[Row]:
     """Yield the validated rows one by one; InputError names the first line that is wrong."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = Row(**json.loads(line))
+            except RecursionError:
+                raise InputError(f"{path}:{number}: not a manifest row: nested too deep") from None
             except (ValueError, TypeError) as error:
                 raise InputError(f"{path}:{number}: not a manifest row: {error}") from None
             _validate(row, f"{path}:{number}")
