@@ -19,7 +19,6 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from captcha_tagger.compare.comparison import mcnemar
 from numpy.typing import NDArray
 from tabulate import tabulate
 from torch import Tensor, nn
@@ -38,6 +37,7 @@ from trials import (
 )
 
 from captcha_tagger.commands.params import load_params
+from captcha_tagger.compare.differences import mcnemar
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import set_up

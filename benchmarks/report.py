@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from captcha_tagger.base.settings import read_params  # noqa: E402
-from captcha_tagger.drawing.sample import draw_captcha  # noqa: E402
+from captcha_tagger.drawing.kaggle import draw_kaggle  # noqa: E402
 from captcha_tagger.report.report import write_report  # noqa: E402
 from captcha_tagger.report.results import Results  # noqa: E402
 from tests.browser import find_chromium, open_browser  # noqa: E402
@@ -58,8 +58,8 @@ def make_results(folder: Path, images: int, grid: tuple[int, int]) -> Results:
     results = load_run(data)
     generator = np.random.default_rng(0)
     pixels = np.array(results.pixels)
-    for row in results.validation:
-        pixels[row, 0] = draw_captcha(results.rows[row].text, generator)
+    texts = [row.text for row in results.validation_rows]
+    pixels[results.validation, 0] = draw_kaggle(texts, generator).pixels.numpy()
     rows, columns = np.indices(grid)
     places = generator.random((2, *results.probs.shape, 1, 1)) * np.reshape(grid, (2, 1, 1, 1, 1))
     bump = np.exp(-((rows - places[0]) ** 2 + (columns - places[1]) ** 2) / 3)

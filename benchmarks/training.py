@@ -40,7 +40,7 @@ from captcha_tagger.base.processes import count_cores
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import set_up
-from captcha_tagger.metrics.sets import wilson
+from captcha_tagger.evaluate.intervals import wilson
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.training.start import start_tagger
 
