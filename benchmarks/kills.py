@@ -39,7 +39,7 @@ from captcha_tagger.reproduce.verify import (
 RUNNING = "Running stage '"
 TINY: dict[str, dict[str, Any]] = {
     "sample": {"images": 60},
-    "backbone": {"images": 320, "batch_size": 16},
+    "backbone": {"source": "synthetic", "images": 320, "batch_size": 16},
     "train_head": {"epochs": 2, "batch_size": 16},
     "fine_tune": {"epochs": 3, "batch_size": 16},
     "evaluate": {"resamples": 100},

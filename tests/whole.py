@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from captcha_tagger.reproduce.verify import DVC, environment
-from tests.repository import ROOT
+from tests.repository import PARAMS_FILE, ROOT
 
 FORCED = ("repro", "--single-item", "--force", "--no-run-cache")  # runs one stage, cached or not
 
@@ -20,6 +20,7 @@ def commit_working_tree(folder: Path) -> Path:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    shutil.copyfile(PARAMS_FILE, folder / "params.yaml")
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "Working tree"]):
         subprocess.run(["git", *words], cwd=folder, check=True)

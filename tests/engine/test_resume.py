@@ -143,7 +143,7 @@ def damage(root: Path) -> str:
 
 
 def change_code(root: Path) -> str:
-    with (root / "src" / "captcha_tagger" / "augmentation.py").open("a") as file:
+    with (root / "src" / "captcha_tagger" / "training" / "augmentation.py").open("a") as file:
         file.write("# one more line\n")
     return "fine tune epoch"
 
