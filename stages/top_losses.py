@@ -13,6 +13,7 @@ from captcha_tagger.base.settings import load_section, read_params
 from captcha_tagger.ingest.summary import summarize
 from captcha_tagger.report.figures import draw_curves, draw_data, draw_labels, draw_top_losses
 from captcha_tagger.report.mistakes import write_doubtful_names, write_top_losses
+from captcha_tagger.report.model_card import write_model_card
 from captcha_tagger.report.params import TopLosses
 from captcha_tagger.report.report import write_report
 from captcha_tagger.report.results import load_results
@@ -26,6 +27,7 @@ def main(
     results = load_results(ingest, split, train_head, fine_tune, evaluate)
     with atomic_folder(out) as folder:
         write_report(folder / "report.html", results, params, page_images=section.page_images)
+        write_model_card(folder / "model_card.md", results, params)
         write_top_losses(folder / "top_losses.csv", results)
         write_doubtful_names(folder / "doubtful_names.csv", results)
         draw_top_losses(folder / "top_losses.png", results, section.images)

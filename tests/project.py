@@ -1,6 +1,5 @@
 """A small copy of the repository with forty drawn images, to drive DVC and MLflow for real."""
 
-import json
 import os
 import random
 import shutil
@@ -14,6 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
+from captcha_tagger.evaluate.scores import read_scores
 from tests.repository import ROOT
 
 LETTERS = "abc234"
@@ -85,7 +85,7 @@ class Project:
         yaml.dump(params, path)
 
     def scores(self) -> dict[str, Any]:
-        return json.loads((self.root / "data/evaluate/metrics.json").read_text())
+        return read_scores(self.root / "data/evaluate")
 
 
 def make_project(root: Path, **sections: dict[str, Any]) -> Project:

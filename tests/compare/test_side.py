@@ -66,11 +66,11 @@ def test_params_are_written_as_yaml_writes_them() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("missing", ["evaluate/predictions.csv", "evaluate/metrics.json"])
+@pytest.mark.parametrize("missing", ["predictions.csv", "metrics.json", "details.json"])
 def test_what_was_not_evaluated_is_named(data: Path, tmp_path: Path, missing: str) -> None:
     shutil.copytree(data, tmp_path / "data")
-    (tmp_path / "data" / missing).unlink()
-    with pytest.raises(InputError, match=f"x: not evaluated, {Path(missing).name} is missing"):
+    (tmp_path / "data" / "evaluate" / missing).unlink()
+    with pytest.raises(InputError, match=f"x: not evaluated, {missing} is missing"):
         read_run("x", tmp_path / "data")
 
 

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from captcha_tagger.base.files import read_json, read_table
 from captcha_tagger.base.settings import load_section
 from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.evaluate.scores import read_scores
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.training.params import FineTune
 from captcha_tagger.training.threshold import choose_threshold
@@ -42,7 +43,7 @@ def test_the_threshold_is_stored_with_the_model(trained: Workspace) -> None:
     params = load_section("fine_tune", FineTune, trained.folder / "params.yaml")
     train = data.train_images(torch.device("cpu"))
     assert card["threshold"] == choose_threshold(model, train, params.seed)
-    metrics = read_json(trained.data / "evaluate" / "metrics.json")
+    metrics = read_scores(trained.data / "evaluate")
     assert metrics["threshold"] == card["threshold"]
 
 

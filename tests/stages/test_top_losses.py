@@ -12,6 +12,7 @@ OUTPUTS = [
     "data.png",
     "doubtful_names.csv",
     "labels.png",
+    "model_card.md",
     "report.html",
     "top_losses.csv",
     "top_losses.png",

@@ -1,4 +1,4 @@
-"""The command line: captcha-tagger check | lr-find | predict | ui | record | register | compare.
+"""The command line: captcha-tagger check, lr-find, predict, export, ui, record, register, compare.
 
 Each command imports what it needs when it runs, so that --help answers at once.
 """
@@ -53,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--pattern", help="what a text must match, such as '[a-z0-9]{5}'")
     predict.add_argument("--json", action="store_true", help="print JSON for programs")
     predict.set_defaults(run=_predict)
+
+    export = commands.add_parser("export", help="write the model as a file for other programs")
+    export.add_argument("out", type=Path, metavar="OUT", help="the file, such as model.onnx")
+    export.add_argument("--format", choices=["onnx"], default="onnx")
+    export.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
+    export.set_defaults(run=_export)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1")
     ui.add_argument("--port", type=int, default=5000)
@@ -109,6 +115,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
     how = validate(Read, words, "read.")
     return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.predict import find_model
+    from captcha_tagger.predict.onnx_file import write_onnx
+
+    write_onnx(find_model(arguments.model), arguments.out)
+    print(f"{arguments.out}: takes uint8 pixels in the model's shape; its metadata say which")
+    return 0
 
 
 def _ui(arguments: argparse.Namespace) -> int:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.base.files import read_table
 from captcha_tagger.base.settings import read_params
 from captcha_tagger.data.manifest import Row, read_manifest
 from captcha_tagger.data.pixels import Pixels, open_pixels
+from captcha_tagger.evaluate.scores import read_scores
 from captcha_tagger.report.results import Table
 
 LOCK = "dvc.lock"
-NEEDED = ("evaluate/metrics.json", "evaluate/labels.csv", "evaluate/predictions.csv")
+NEEDED = (
+    "evaluate/metrics.json", "evaluate/details.json", "evaluate/labels.csv",
+    "evaluate/predictions.csv",
+)  # fmt: skip
 CURVES = ("train_head/epochs.csv", "fine_tune/epochs.csv")
 IMAGES = ("ingest/manifest.jsonl", "ingest/pixels.npy")
 SHARED_SECTION = "compute"  # of params; any other is that of the stage of its name
@@ -72,15 +76,17 @@ def read_side(name: str, folder: Path, lock: Path) -> Side:
     stages = read_params(lock).get("stages", {})
     rows = _read_rows(folder)
     digests = {row.file: row.pixels for row in rows}
-    metrics, labels, predictions = (folder / path for path in NEEDED)
+    evaluate = folder / "evaluate"
     try:
         return Side(
             name=name,
             params=flatten(_own_params(stages)),
             data=_hash_data(stages),
-            metrics=read_json(metrics),
-            f1={row["label"]: _read_score(row["f1"]) for row in read_table(labels)},
-            answers=[_read_answer(row, digests) for row in read_table(predictions)],
+            metrics=read_scores(evaluate),
+            f1={row["label"]: _read_score(row["f1"])
+                for row in read_table(evaluate / "labels.csv")},
+            answers=[_read_answer(row, digests)
+                     for row in read_table(evaluate / "predictions.csv")],
             epochs=[row for path in CURVES if (folder / path).exists()
                     for row in read_table(folder / path)],
             images=_open_images(folder, rows),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.base.files import atomic_folder, write_array, write_json, write_table
+from captcha_tagger.base.files import atomic_folder, write_array, write_table
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.readings import Reading
@@ -24,15 +24,13 @@ from captcha_tagger.evaluate.confidence import (
 )
 from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
+from captcha_tagger.evaluate.scores import HEADLINES, write_scores
 from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
 from captcha_tagger.metrics.texts import count_characters, count_edits, score_texts
 from captcha_tagger.network.card import ModelCard
 
 CURVE_POINTS = 200
 CALIBRATION_BINS = 10
-HEADLINES = (
-    "label_accuracy", "exact_set", "micro_f1", "macro_f1", "text_accuracy", "character_error_rate",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Evaluation:
     losses: NDArray[np.float32]
 
     def headline(self) -> str:
-        """The scores in a line, of texts last where there are any."""
+        """The scores that matter most, in a line."""
         shown = [name for name in HEADLINES if name in self.metrics]
         return ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
 
@@ -85,7 +83,7 @@ def evaluate(answers: Answers, rows: list[Row], card: ModelCard, params: Evaluat
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with atomic_folder(folder) as beside:
-        write_json(beside / "metrics.json", evaluation.metrics)
+        write_scores(beside, evaluation.metrics)
         write_answers(evaluation.answers, beside / "answers")
         columns = list(evaluation.labels[0])
         write_table(

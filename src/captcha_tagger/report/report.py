@@ -61,7 +61,7 @@ def write_report(
         script=["report.js"],
         data=list_images(results, shown.tolist()),
         context={
-            "headlines": _list_headlines(results),
+            "headlines": list_headlines(results),
             "counts": _count(results),
             "hardest": _rank_errors(results),
             "threshold": results.threshold,
@@ -119,6 +119,33 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
     }
 
 
+def list_headlines(results: Results) -> list[dict[str, Any]]:
+    """The headline metrics with their intervals, beside what guessing would get."""
+    targets = results.targets
+    none, every = np.zeros_like(targets), np.ones_like(targets)
+    baselines = {
+        "exact_set": ("no label ever", exact_set(none, targets)),
+        "label_accuracy": ("no label ever", label_accuracy(none, targets)),
+        "micro_f1": ("every label always", micro_f1(every, targets)),
+        "macro_f1": ("every label always", macro_f1(every, targets)),
+    }
+    for key in ("text_accuracy", "character_error_rate"):
+        if key in results.metrics:
+            baselines[key] = ("one text always", results.metrics[f"constant_{key}"])
+    return [
+        {
+            "name": name,
+            "meaning": meaning,
+            "value": results.metrics[key],
+            **results.metrics["intervals"][key],
+            "baseline_name": baselines[key][0],
+            "baseline": baselines[key][1],
+        }
+        for key, (name, meaning) in CAPTIONS.items()
+        if key in baselines
+    ]
+
+
 def _describe_reading(results: Results, position: int) -> dict[str, Any] | None:
     """The text read and its confidence, and of each step of its alignment the kind, both
     characters and its middle, as a share of the picture's width; nothing if no text is read."""
@@ -148,33 +175,6 @@ def _find_middle(step: Step, reading: Reading) -> float:
 
 def _round(values: NDArray[np.floating[Any]], digits: int = 4) -> list[float]:
     return [round(value, digits) for value in values.tolist()]
-
-
-def _list_headlines(results: Results) -> list[dict[str, Any]]:
-    """The headline metrics with their intervals, beside what guessing would get."""
-    targets = results.targets
-    none, every = np.zeros_like(targets), np.ones_like(targets)
-    baselines = {
-        "exact_set": ("no label ever", exact_set(none, targets)),
-        "label_accuracy": ("no label ever", label_accuracy(none, targets)),
-        "micro_f1": ("every label always", micro_f1(every, targets)),
-        "macro_f1": ("every label always", macro_f1(every, targets)),
-    }
-    for key in ("text_accuracy", "character_error_rate"):
-        if key in results.metrics:
-            baselines[key] = ("one text always", results.metrics[f"constant_{key}"])
-    return [
-        {
-            "name": name,
-            "meaning": meaning,
-            "value": results.metrics[key],
-            **results.metrics["intervals"][key],
-            "baseline_name": baselines[key][0],
-            "baseline": baselines[key][1],
-        }
-        for key, (name, meaning) in CAPTIONS.items()
-        if key in baselines
-    ]
 
 
 def _count(results: Results) -> dict[str, int]:

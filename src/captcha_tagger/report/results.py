@@ -20,6 +20,7 @@ from captcha_tagger.data.manifest import Row, read_manifest
 from captcha_tagger.data.pixels import Pixels, open_pixels
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import read_evidence, read_texts
+from captcha_tagger.evaluate.scores import read_scores
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -127,7 +128,7 @@ def load_results(
             evidence=evidence,
             readings=read_texts(evaluate / "answers"),
             augmented=read_array(fine_tune / "augmented.npy"),
-            metrics=read_json(evaluate / "metrics.json"),
+            metrics=read_scores(evaluate),
             labels=read_table(evaluate / "labels.csv"),
             precision_recall=read_table(evaluate / "precision_recall.csv"),
             calibration=read_table(evaluate / "calibration.csv"),

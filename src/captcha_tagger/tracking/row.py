@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.evaluate.scores import read_scores
 from captcha_tagger.tracking.lineage import PARAMS, PHASES, Lineage
 
 STEP_METRICS = ("loss", "learning_rate")
@@ -196,7 +197,7 @@ def _scores(lineage: Lineage) -> dict[str, float]:
     if "evaluate" not in lineage.trusted:
         return {}
     folder = lineage.root / "data" / "evaluate"
-    content = read_json(folder / "metrics.json")
+    content = read_scores(folder)
     scores = {name: float(value) for name, value in content.items() if _is_number(value)}
     for name, bounds in content["intervals"].items():
         scores |= {f"{name}_{end}": value for end, value in bounds.items()}
