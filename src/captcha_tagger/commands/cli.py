@@ -1,4 +1,4 @@
-"""The command line: captcha-tagger check | doubtful | lr-find | predict | ui | record |
+"""The command line: captcha-tagger adopt | check | doubtful | lr-find | predict | ui | record |
 register | compare.
 
 Each command imports what it needs when it runs, so that --help answers at once.
@@ -43,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate params.yaml and the files that it names")
     check.set_defaults(run=_check)
 
+    adopt = commands.add_parser("adopt", help="let params.yaml and DVC know your images")
+    adopt.add_argument("source", type=Path, metavar="SOURCE", help="a folder, zip, CSV or .jsonl")
+    adopt.add_argument("--dry-run", action="store_true", help="look, and write nothing")
+    adopt.set_defaults(run=_adopt)
+
     doubtful = commands.add_parser("doubtful", help="propose corrections of doubtful file names")
     doubtful.add_argument("--out", type=Path, default=Path("corrections.csv"))
     doubtful.set_defaults(run=_doubtful)
@@ -82,6 +87,13 @@ def _check(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.check import check
 
     check()
+    return 0
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.adopt import adopt
+
+    adopt(arguments.source, dry_run=arguments.dry_run)
     return 0
 
 

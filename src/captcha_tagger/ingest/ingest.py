@@ -39,7 +39,7 @@ Judged = tuple[Pixels, list[Row | Reject]]
 def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     """Fill the folder from the source; InputError when what it holds cannot be learned from."""
     spool = folder / "spool.jsonl"
-    with open_source(source, _limits(params)) as opened:
+    with open_source(source, limits_of(params)) as opened:
         answers = read_answers(params, source, opened.names)
         sampled = opened.read(pick_samples(range(opened.num_files), SAMPLED))
         shape = choose_shape(answers.put(sampled), params)
@@ -111,7 +111,8 @@ def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
-def _limits(params: Ingest) -> Limits:
+def limits_of(params: Ingest) -> Limits:
+    """What the params allow a source to hold."""
     return Limits(
         params.max_files,
         params.max_file_bytes,
