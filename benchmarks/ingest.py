@@ -111,6 +111,8 @@ def write_params(path: Path, source: Path) -> None:
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     params["ingest"]["source"] = str(source)
+    for table in ("labels", "corrections"):
+        params["ingest"][table] = str(ROOT / params["ingest"][table])
     yaml.dump(params, path)
 
 

@@ -92,7 +92,14 @@ def make_project(root: Path, **sections: dict[str, Any]) -> Project:
     root.mkdir(parents=True)
     for name in ("src", "stages"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+    for name in (
+        "dvc.yaml",
+        "params.yaml",
+        "labels.csv",
+        "corrections.csv",
+        ".dvcignore",
+        ".gitignore",
+    ):
         shutil.copyfile(ROOT / name, root / name)
     (root / "data").mkdir()
     (root / "data" / ".gitkeep").touch()

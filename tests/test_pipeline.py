@@ -139,3 +139,10 @@ def test_stages_without_torch_import_neither_it_nor_mlflow(stage: str) -> None:
 
 def test_the_repository_holds_no_data() -> None:
     assert [path.name for path in Path(ROOT / "data").iterdir() if path.is_file()] == [".gitkeep"]
+
+
+def test_other_texts_under_the_same_path_make_another_set() -> None:
+    assert {"${ingest.labels}", "${ingest.corrections}"} <= set(STAGES["ingest"]["deps"])
+    params = load_params(ROOT / "params.yaml").ingest
+    assert Path(ROOT, params.labels).is_file()
+    assert Path(ROOT, params.corrections).is_file()

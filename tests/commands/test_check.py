@@ -41,7 +41,7 @@ def test_a_source_that_nobody_tracks_is_said(
     check()
     said = capsys.readouterr().err
     assert "ingest.source: mine is known neither to Git nor to DVC" in said
-    assert "`dvc add` it" in said
+    assert "run `captcha-tagger adopt mine`" in said
     assert said.count("\n") == 1
 
 
@@ -76,3 +76,15 @@ def test_the_drawn_captchas_need_not_be_there_yet(
     set_params(ingest={"source": "data/sample/samples"})
     check()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("key", ["labels", "corrections"])
+def test_a_table_that_is_not_there_or_that_nobody_tracks_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    set_params(ingest={"source": "data/sample/samples", key: "mine.csv"})
+    with pytest.raises(InputError, match=rf"ingest.{key}: mine.csv: no such file"):
+        check()
+    Path("mine.csv").touch()
+    check()
+    assert f"ingest.{key}: mine.csv is known neither to Git nor to DVC" in capsys.readouterr().err

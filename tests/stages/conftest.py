@@ -27,6 +27,8 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.data.mkdir()
+        (self.data / ".gitkeep").touch()
         self.change({})
 
     def change(self, changes: dict[str, dict[str, object]]) -> None:

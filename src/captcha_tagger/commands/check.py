@@ -3,6 +3,7 @@
 InputError says in one line what DVC would say in none, or never.
 """
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,18 +28,29 @@ def check() -> None:
     if not weights.is_file():
         raise InputError(f"backbone.file: {weights}: no such file")
     _warn_of_untracked("backbone.file", weights)
+    for key in ("labels", "corrections"):
+        table = Path(getattr(params.ingest, key))
+        if not table.is_file():
+            raise InputError(f"ingest.{key}: {table}: no such file; a table without rows will do")
+        _warn_of_untracked(f"ingest.{key}", table)
 
 
 def _warn_of_untracked(key: str, path: Path) -> None:
-    if not _is_tracked(path):
+    if not is_tracked(path):
         print(
             f"captcha-tagger check: {key}: {path} is known neither to Git nor to DVC, so that "
-            "`dvc exp run --temp` and `--queue` would not find it; for them, `dvc add` it",
+            f"`dvc exp run --temp` and `--queue` would not find it; for them, {_advise(key, path)}",
             file=sys.stderr,
         )
 
 
-def _is_tracked(path: Path) -> bool:
+def _advise(key: str, path: Path) -> str:
+    if key == "ingest.source":
+        return f"run `captcha-tagger adopt {shlex.quote(str(path))}`"
+    return "`dvc add` it" if key == "backbone.file" else "`git add` it"
+
+
+def is_tracked(path: Path) -> bool:
     """Whether a copy of the repository has the path: by Git, by DVC, or since it lies outside."""
     root = Path.cwd()
     if not path.resolve().is_relative_to(root):

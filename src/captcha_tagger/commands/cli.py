@@ -1,4 +1,4 @@
-"""The command line: captcha-tagger check, lr-find, predict, export, ui, record, register, compare.
+"""The command line: captcha-tagger adopt, check, predict, export, ui, record, register ...
 
 Each command imports what it needs when it runs, so that --help answers at once.
 """
@@ -42,6 +42,15 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate params.yaml and the files that it names")
     check.set_defaults(run=_check)
 
+    adopt = commands.add_parser("adopt", help="let params.yaml and DVC know your images")
+    adopt.add_argument("source", type=Path, metavar="SOURCE", help="a folder, zip, CSV or .jsonl")
+    adopt.add_argument("--dry-run", action="store_true", help="look, and write nothing")
+    adopt.set_defaults(run=_adopt)
+
+    doubtful = commands.add_parser("doubtful", help="propose corrections of doubtful file names")
+    doubtful.add_argument("--out", type=Path, default=Path("corrections.csv"))
+    doubtful.set_defaults(run=_doubtful)
+
     lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
     lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
     lr_find.set_defaults(run=_lr_find)
@@ -83,6 +92,21 @@ def _check(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.check import check
 
     check()
+    return 0
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.adopt import adopt
+
+    adopt(arguments.source, dry_run=arguments.dry_run)
+    return 0
+
+
+def _doubtful(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.doubtful import NAMES, propose_corrections
+
+    number = propose_corrections(NAMES, arguments.out)
+    print(f"{number} proposed in {arguments.out}; review them, then run dvc repro")
     return 0
 
 

@@ -26,10 +26,17 @@ def read_text(name: str, *, pattern: str, case: Case) -> str:
     match = re.fullmatch(pattern, stem)
     if match is None:
         raise InputError("its name does not match ingest.name_pattern")
-    # Folding can decompose (İ becomes i and a dot above), so normal form comes last.
-    text = unicodedata.normalize("NFC", _fold(match["text"] or "", case))
-    if not text:
+    if not match["text"]:
         raise InputError("its name holds an empty text")
+    return clean_text(match["text"], case)
+
+
+def clean_text(text: str, case: Case) -> str:
+    """Return the text in Unicode NFC, its case folded; InputError says why it is none."""
+    # Folding can decompose (İ becomes i and a dot above), so normal form comes last.
+    text = unicodedata.normalize("NFC", _fold(text, case))
+    if not text:
+        raise InputError("its text is empty")
     if not text.isprintable() or any(character.isspace() for character in text):
         raise InputError("its text holds a blank or an invisible character")
     return text

@@ -19,6 +19,7 @@ from captcha_tagger.base.processes import count_cores, limit_memory, map_batches
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
+from captcha_tagger.ingest.answers import Answers, read_answers
 from captcha_tagger.ingest.decoding import TooManyPixelsError, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
 from captcha_tagger.ingest.names import read_texts
@@ -38,12 +39,15 @@ Judged = tuple[Pixels, list[Row | Reject]]
 def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     """Fill the folder from the source; InputError when what it holds cannot be learned from."""
     spool = folder / "spool.jsonl"
-    with open_source(source, _limits(params)) as opened:
-        shape = choose_shape(opened.read(pick_samples(range(opened.num_files), SAMPLED)), params)
+    with open_source(source, limits_of(params)) as opened:
+        answers = read_answers(params, source, opened.names)
+        sampled = opened.read(pick_samples(range(opened.num_files), SAMPLED))
+        shape = choose_shape(answers.put(sampled), params)
         print(f"ingest: {describe_shape(shape)}")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
-            seen = _decode_all(opened, params, writer, spool)
+            seen = _decode_all(opened, answers, writer, spool)
             tally = settle(spool, seen, folder, shape)
+            tally.tables = answers.describe()
             writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
@@ -77,13 +81,13 @@ def _judge(
     return Row(found.file, text, digest, image.width, image.height)
 
 
-def _decode_all(source: Source, params: Ingest, writer: PixelWriter, spool: Path) -> Seen:
+def _decode_all(source: Source, answers: Answers, writer: PixelWriter, spool: Path) -> Seen:
     """Write the first image of each pixels, and to the spool what became of each file."""
     seen = Seen()
     with spool.open("w", encoding="utf-8") as lines:
         results = map_batches(
-            partial(judge_batch, params=params, shape=writer.shape),
-            _batch(source.files),
+            partial(judge_batch, params=answers.params, shape=writer.shape),
+            _batch(answers.put(source.files)),
             processes=count_cores() if source.num_files > SERIAL_FILES else 1,
             on_crash=partial(_reject_crash, shape=writer.shape),
         )
@@ -93,6 +97,7 @@ def _decode_all(source: Source, params: Ingest, writer: PixelWriter, spool: Path
                 writer.append(pixels[[seen.add(row) for row in rows]])
                 lines.writelines(map(format_outcome, outcomes))
                 bar.update(len(outcomes))
+        lines.writelines(map(format_outcome, answers.labels.left_over))
     return seen
 
 
@@ -106,7 +111,8 @@ def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
-def _limits(params: Ingest) -> Limits:
+def limits_of(params: Ingest) -> Limits:
+    """What the params allow a source to hold."""
     return Limits(
         params.max_files,
         params.max_file_bytes,

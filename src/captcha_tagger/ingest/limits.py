@@ -30,13 +30,15 @@ class Limits:
 class Found(NamedTuple):
     """One file: its posix path in the source with its bytes, or with why they were not read.
 
-    `clutter` marks what operating systems leave behind, which is no fault of the data set.
+    `text` is what a table says of it, where its name does not. `clutter` marks what is left out
+    without blame, such as what operating systems leave behind.
     """
 
     file: str
     data: bytes = b""
     refusal: str = ""
     clutter: bool = False
+    text: str | None = None
 
 
 def refuse_name(file: str) -> Found | None:

@@ -1,10 +1,10 @@
-"""The texts that file names hold, by the user's own regular expression."""
+"""The texts of files: what a table says, else what their names hold by the user's pattern."""
 
 from collections.abc import Sequence
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import limit_seconds
-from captcha_tagger.data.labels import read_text
+from captcha_tagger.data.labels import clean_text, read_text
 from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
@@ -13,7 +13,7 @@ SECONDS = 2.0  # a pattern takes microseconds a name, or years: (a+)+ where it d
 
 
 def read_texts(files: Sequence[Found], params: Ingest) -> list[str | Reject]:
-    """The text of each file's name, or why the file is rejected before it is decoded.
+    """The text of each file, or why the file is rejected before it is decoded.
 
     InputError when the pattern is so slow that it would never end.
     """
@@ -33,6 +33,8 @@ def _read_text(found: Found, params: Ingest) -> str | Reject:
     if found.refusal:
         return Reject(found.file, found.refusal, found.clutter)
     try:
+        if found.text is not None:
+            return clean_text(found.text, params.case)
         return read_text(found.file, pattern=params.name_pattern, case=params.case)
     except InputError as error:
         return Reject(found.file, str(error))

@@ -13,6 +13,9 @@ MOST_PIXELS = 178_956_970  # Pillow opens no larger image
 class Ingest(Section):
     source: Annotated[str, Field(min_length=1)]
     name_pattern: str
+    labels: Annotated[str, Field(min_length=1)]
+    label_columns: Annotated[list[str], Field(min_length=2, max_length=2)]
+    corrections: Annotated[str, Field(min_length=1)]
     case: Literal["keep", "lower", "upper"]
     height: Literal["auto"] | Annotated[int, Field(ge=16, le=2048)]
     width: Literal["auto"] | Annotated[int, Field(ge=16, le=4096)]

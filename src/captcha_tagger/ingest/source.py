@@ -18,11 +18,15 @@ from captcha_tagger.ingest.reading import TooManyBytesError, read_regular
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The number of files and, once, the files; and at any time some of them."""
+    """The names of the files and, once, the files; and at any time some of them."""
 
-    num_files: int
+    names: Sequence[str]
     files: Iterator[Found]
     read: Callable[[Iterable[int]], Iterator[Found]]  # some of them, by their places by name
+
+    @property
+    def num_files(self) -> int:
+        return len(self.names)
 
 
 @contextmanager
@@ -55,7 +59,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
 
 def _make_source(names: Sequence[str], read: Callable[[int], Found], limits: Limits) -> Source:
     files = read_until_full(names, read, limits)
-    return Source(len(names), files, lambda places: map(read, places))
+    return Source(names, files, lambda places: map(read, places))
 
 
 def walk(root: Path, max_files: int) -> Iterator[tuple[str, os.DirEntry[str]]]:

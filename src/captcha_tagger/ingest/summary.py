@@ -69,12 +69,15 @@ def write_summary(folder: Path, summary: Summary, tally: Tally) -> None:
 def _list_numbers(summary: Summary, tally: Tally) -> dict[str, Any]:
     widths, heights = zip(*summary.sizes, strict=True)
     counts = summary.labels.values()
+    without_image = tally.tables.get("labels", {}).get("without_image", 0)  # rows, not files
+    excused = tally.excused - without_image
     return {
         "files": {
-            "all": tally.rows + tally.rejected + tally.excused,
+            "all": tally.rows + tally.rejected + excused,
             "rejected": tally.rejected,
-            "excused": tally.excused,
+            "excused": excused,
         },
+        **tally.tables,
         "images": summary.images,
         "kept_as": tally.shape._asdict(),
         "texts": len(summary.texts),

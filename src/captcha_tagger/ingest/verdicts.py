@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
@@ -60,6 +60,7 @@ class Tally:
     labels: set[str] = field(default_factory=set)
     examples: dict[str, str] = field(default_factory=dict)  # a file for each of the first reasons
     dropped_pixels: list[int] = field(default_factory=list)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # labels and corrections
 
 
 def format_outcome(outcome: Row | Reject) -> str:

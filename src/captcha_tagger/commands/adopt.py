@@ -1,0 +1,153 @@
+"""The adopt command: a folder, zip or table of the user's -> params.yaml and DVC know it.
+
+It says what is there, writes the keys of `ingest`, and leaves the user's files as they are.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import atomic_file
+from captcha_tagger.base.settings import PARAMS
+from captcha_tagger.commands.check import is_tracked
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.commands.survey import list_images, match_table, propose_pattern, survey
+from captcha_tagger.ingest.obstacles import check_source
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.verdicts import Tally
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+NO_LABELS = "labels.csv"  # without rows, as it comes
+ENOUGH = 0.5  # of the images must be in a table that nobody named
+
+
+def adopt(source: Path, *, dry_run: bool) -> None:
+    """Look at the source, say what is there, and let params.yaml and DVC know it.
+
+    InputError when it cannot be learned from, and then nothing is written.
+    """
+    before = load_params().ingest
+    after = propose(source, before)
+    check_source(after.source, after.max_files)
+    lines, tally = survey(Path(after.source), after)
+    texts = f"texts      by {_describe_texts(after)}"
+    print("\n".join([f"source     {after.source}", *lines, texts]))
+    _check_rejects(after, tally)
+    if dry_run:
+        return
+    for path in map(Path, (after.source, after.labels)):
+        track(path)
+    _write(before, after)
+    print("adopted: now run make repro, or dvc exp run; git diff shows what has changed")
+
+
+def propose(source: Path, before: Ingest) -> Ingest:
+    """The params of ingest that suit the source."""
+    if not source.exists():
+        raise InputError(f"{source}: no such folder, zip or table")
+    images_in, table = _find_images(source, before)
+    images = list_images(images_in, before)
+    changes: dict[str, Any] = {"source": name_path(images_in), "labels": NO_LABELS}
+    for candidate in [table] if table else _list_tables(images_in, before):
+        try:
+            columns, matched = match_table(candidate, images)
+        except InputError:
+            if table:
+                raise
+            continue
+        if table or matched >= ENOUGH * len(images):
+            changes |= {"labels": name_path(candidate), "label_columns": list(columns)}
+            break
+    else:
+        changes["name_pattern"] = propose_pattern(images)
+    return before.model_copy(update=changes)
+
+
+def name_path(path: Path) -> str:
+    """A path as it stands in params.yaml: from the repository, or absolute where outside it."""
+    found, root = path.resolve(), Path.cwd().resolve()
+    return found.relative_to(root).as_posix() if found.is_relative_to(root) else str(found)
+
+
+def track(path: Path) -> None:
+    """Let Git or DVC know a path inside the repository, so that every copy of it has the path."""
+    if is_tracked(path):
+        return
+    if path.is_file() and path.suffix.lower() in TABLES and _git("add", "--", str(path)):
+        return
+    while _git("check-ignore", "--quiet", "--", str(path.parent)):
+        path = path.parent  # Git takes no .dvc file inside a folder that it ignores
+    dvc = [sys.executable, "-m", "dvc", "add", "--quiet", str(path)]
+    done = subprocess.run(dvc, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = " ".join((done.stderr or done.stdout).split())
+        raise InputError(f"{path}: dvc add failed: {reason}")
+    # `--temp` and `--queue` copy what Git has at least staged.
+    for file in (path.parent / ".gitignore", Path(f"{path}.dvc")):
+        if file.exists() and not _git("add", "--", str(file)):
+            raise InputError(f"{file}: git add failed; add it, so that every copy has the source")
+
+
+def _find_images(source: Path, params: Ingest) -> tuple[Path, Path | None]:
+    """The folder or zip of images, and the table if the source is one."""
+    if source.is_dir() or source.suffix.lower() not in TABLES:
+        return source, None
+    folder = source.resolve().parent
+    tops = {name.split("/")[0] for name in list_images(folder, params)}
+    inner = folder / next(iter(tops))
+    return (inner if len(tops) == 1 and inner.is_dir() else folder), source
+
+
+def _list_tables(source: Path, params: Ingest) -> list[Path]:
+    """The tables in the folder itself, then the one that params name."""
+    found = sorted(source.iterdir()) if source.is_dir() else []
+    known = Path(params.labels)
+    return [
+        *(path for path in found if path.suffix.lower() in TABLES),
+        *([known] if known.is_file() else []),
+    ]
+
+
+def _describe_texts(params: Ingest) -> str:
+    if params.labels == NO_LABELS:
+        return f"name_pattern {params.name_pattern}"
+    return f"the columns {', '.join(params.label_columns)} of {params.labels}"
+
+
+def _check_rejects(params: Ingest, tally: Tally) -> None:
+    files = tally.rejected + tally.rows
+    if tally.rejected > params.max_rejected * files:
+        raise InputError(
+            f"{params.source}: {tally.rejected} of {files} files would be rejected, more than "
+            f"ingest.max_rejected = {params.max_rejected:g} allows; params.yaml is as it was"
+        )
+
+
+def _write(before: Ingest, after: Ingest) -> None:
+    """Write the keys that differ; comments and all other keys stay."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.representer.add_representer(type(None), _write_null)
+    content = yaml.load(PARAMS)
+    for key, value in after.model_dump().items():
+        if value != getattr(before, key):
+            section = content["ingest"]
+            if isinstance(value, list):
+                section[key][:] = value
+            else:
+                section[key] = value
+    with atomic_file(PARAMS) as beside:
+        yaml.dump(content, beside)
+
+
+def _write_null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _git(*words: str) -> bool:
+    return subprocess.run(["git", *words], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,83 @@
+"""What is known of images beside their names: labels, and corrections of both.
+
+The params of ingest and the names in a source -> Answers, which put it to each file.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
+from captcha_tagger.ingest.label_file import Labels, read_labels
+from captcha_tagger.ingest.limits import Found, refuse_name
+from captcha_tagger.ingest.params import Ingest
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The labels and corrections of one source."""
+
+    params: Ingest
+    labels: Labels
+    corrections: dict[str, Correction]
+
+    def put(self, files: Iterable[Found]) -> Iterator[Found]:
+        """Give each file its text, or the reason that it is left out for."""
+        return map(self._put, files)
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What the data report says of tables with rows; their MD5s are those of dvc.lock."""
+        found: dict[str, dict[str, Any]] = {}
+        if self.labels.rows:
+            found["labels"] = {
+                "rows": self.labels.rows,
+                "without_image": len(self.labels.left_over),
+                "md5": _hash(self.params.labels),
+            }
+        if self.corrections:
+            dropped = sum(each.text == DROP for each in self.corrections.values())
+            found["corrections"] = {
+                "texts": len(self.corrections) - dropped,
+                "dropped": dropped,
+                "md5": _hash(self.params.corrections),
+            }
+        return found
+
+    def _put(self, found: Found) -> Found:
+        if found.refusal:
+            return self._excuse(found)
+        if correction := self.corrections.get(found.file):
+            if correction.text != DROP:
+                return found._replace(text=correction.text)
+            why = f": {correction.why}" if correction.why else ""
+            reason = f"dropped by {self.params.corrections}{why}"
+            return Found(found.file, refusal=reason, clutter=True)
+        if reason := self.labels.reasons.get(found.file, ""):
+            return Found(found.file, refusal=reason)
+        return found._replace(text=self.labels.texts.get(found.file))
+
+    def _excuse(self, found: Found) -> Found:
+        """The tables themselves may lie in the source."""
+        path = os.path.realpath(os.path.join(self.params.source, found.file))  # noqa: PTH118
+        tables = (self.params.labels, self.params.corrections)
+        if path in map(os.path.realpath, tables):
+            return found._replace(refusal="the table of texts itself", clutter=True)
+        return found
+
+
+def read_answers(params: Ingest, source: Path, names: Sequence[str]) -> Answers:
+    """Read both tables; InputError names the first row that cannot be meant."""
+    images = [name for name in names if refuse_name(name) is None]
+    first, second = params.label_columns
+    labels = read_labels(Path(params.labels), (first, second), images)
+    corrections = read_corrections(Path(params.corrections), params.case)
+    check_files(Path(params.corrections), corrections, images, source)
+    return Answers(params, labels, corrections)
+
+
+def _hash(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

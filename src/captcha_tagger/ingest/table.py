@@ -1,0 +1,84 @@
+"""A small table that people keep -> its rows: CSV as spreadsheets save it, or JSON lines.
+
+Takes a byte order mark, commas, semicolons or tabs, and gives back what `write_table` defused.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import ESCAPE, FORMULA_STARTS
+
+JSON_ENDINGS = (".jsonl", ".ndjson")
+DELIMITERS = ",;\t"
+
+
+class Line(NamedTuple):
+    """A row by its columns, and the number of its line in the file."""
+
+    number: int
+    cells: dict[str, str]
+
+
+def iterate_lines(path: Path) -> Iterator[Line]:
+    """Yield the rows one by one; a file without any is no error, one that is no table is."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    iterate = _iterate_json if path.suffix.lower() in JSON_ENDINGS else _iterate_csv
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from iterate(file, path)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8; save it as UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV: {error}") from None
+
+
+def find_columns(where: str, columns: Iterable[str], *choices: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of the choices that the columns have, in any case; InputError names them."""
+    known = {column.lower(): column for column in columns}
+    for wanted in choices:
+        if all(name.lower() in known for name in wanted):
+            return tuple(known[name.lower()] for name in wanted)
+    raise InputError(f"{where}: has the columns {', '.join(columns)}, not {', '.join(choices[0])}")
+
+
+def _iterate_csv(file: TextIO, path: Path) -> Iterator[Line]:
+    header = file.readline()
+    delimiter = max(DELIMITERS, key=header.count)
+    columns = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
+    reader = csv.reader(file, delimiter=delimiter)
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        number = reader.line_num + 1
+        if len(cells) > len(columns):
+            raise InputError(
+                f"{path}:{number}: {len(cells)} cells for {len(columns)} columns; quote the commas"
+            )
+        cells += [""] * (len(columns) - len(cells))
+        yield Line(number, dict(zip(columns, map(_restore, cells), strict=True)))
+
+
+def _iterate_json(file: TextIO, path: Path) -> Iterator[Line]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            raise InputError(f"{path}:{number}: not a line of JSON") from None
+        if not isinstance(content, dict):
+            raise InputError(f"{path}:{number}: not a JSON object")
+        # What is neither a text nor a whole number is no text of an image, and no row needs it.
+        kept = {key: value for key, value in content.items() if type(value) in (str, int)}
+        yield Line(number, {key: str(value).strip() for key, value in kept.items()})
+
+
+def _restore(cell: str) -> str:
+    """Undo what `write_table` does to a cell that a spreadsheet would run as a formula."""
+    cell = cell.strip()
+    return cell[1:] if cell[:1] == ESCAPE and cell[1:2] in (*FORMULA_STARTS, ESCAPE) else cell

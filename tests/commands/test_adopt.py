@@ -1,0 +1,146 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.commands.adopt import adopt
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.commands.survey import PATTERNS, propose_pattern
+from tests.hostile import TEXTS, fill_folder, pack, png
+from tests.project import Project, make_project
+from tests.repository import PARAMS_FILE, ROOT
+
+NUMBERED = [f"{number:04}" for number in range(len(TEXTS))]
+TABLE = "\n".join(["file,text", *(f"{a}.png,{b}" for a, b in zip(NUMBERED, TEXTS, strict=True))])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A Git and DVC repository that has params.yaml and tables, as they are shipped."""
+    project = Project(tmp_path / "repository")
+    (project.root / "data").mkdir(parents=True)
+    monkeypatch.chdir(project.root)
+    for name in (".gitignore", ".dvcignore", "labels.csv", "corrections.csv"):
+        shutil.copyfile(ROOT / name, name)
+    # A comment and a null, which a careless writer loses.
+    text = PARAMS_FILE.read_text(encoding="utf-8")
+    text = text.replace("  case: keep", "  case: keep  # what happens to letters")
+    for table in ("labels", "corrections"):
+        text = text.replace(f"  {table}: data/.gitkeep", f"  {table}: {table}.csv")
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    Path("data/.gitkeep").touch()
+    for words in (["init", "-q"], ["config", "user.email", "t@t"], ["config", "user.name", "t"]):
+        project.run("git", *words)
+    project.run("-m", "dvc", "init", "-q")
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "start")
+    return project
+
+
+def tracked(project: Project) -> list[str]:
+    return project.run("git", "ls-files").stdout.splitlines()
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_told_written_and_tracked(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fill_folder(Path("mine"))
+    (folder / "ab1_2.png").write_bytes(png(0))  # as ab1.png
+    before, text = read_all(folder), Path("params.yaml").read_text()
+    adopt(folder, dry_run=False)
+    said = capsys.readouterr().out
+    for line in (
+        "images     8, 1 doubles left out; PNG RGB",
+        "sizes      40x20 (8)",
+        "alphabet   123abcd (7 labels)",
+        "lengths    3 (8)",
+        "case       lower",
+        "rejects    none",
+        r"texts      by name_pattern (?P<text>.+?)(?:[-_.]\d+)?",
+    ):
+        assert line in said
+    assert read_all(folder) == before
+    assert "mine.dvc" in tracked(project)
+    kept = text.replace("data/sample/samples", "mine").split()
+    assert Path("params.yaml").read_text().split() == kept
+
+
+def test_a_dry_run_writes_nothing(project: Project) -> None:
+    folder = fill_folder(Path("mine"))
+    before = read_all(project.root)
+    adopt(folder, dry_run=True)
+    assert read_all(project.root) == before
+
+
+def test_a_table_beside_its_images_is_taken_with_them(project: Project) -> None:
+    fill_folder(Path("data/mine/images"), NUMBERED)
+    table = Path("data/mine/codes.csv")
+    table.write_text(TABLE.replace("file,text", "Id,Label"))
+    adopt(table, dry_run=False)
+    params = load_params(Path("params.yaml")).ingest
+    assert (params.source, params.labels) == ("data/mine/images", "data/mine/codes.csv")
+    assert params.label_columns == ["Id", "Label"]
+    assert "data/mine.dvc" in tracked(project)  # Git ignores what lies deeper
+
+
+def test_a_table_in_the_folder_is_found(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fill_folder(Path("mine"), NUMBERED)
+    (folder / "texts.csv").write_text(TABLE)
+    project.set_params(ingest={"max_rejected": 0.2})
+    (folder / "notes.csv").write_text("a,b\n1,2\n")
+    adopt(folder, dry_run=True)
+    assert "texts      by the columns file, text of mine/texts.csv" in capsys.readouterr().out
+
+
+def test_a_zip_outside_is_named_by_its_absolute_path(project: Project, tmp_path: Path) -> None:
+    archive = pack(tmp_path / "in.zip", {f"a/{text}.png": png(n) for n, text in enumerate(TEXTS)})
+    adopt(Path("../in.zip"), dry_run=False)
+    assert load_params(Path("params.yaml")).ingest.source == str(archive)
+    assert not [name for name in tracked(project) if name.endswith(".dvc")]
+
+
+def test_too_many_rejects_leave_everything_as_it_was(project: Project) -> None:
+    folder = fill_folder(Path("mine"))
+    (folder / "broken.png").write_bytes(b"")
+    before = read_all(project.root)
+    with pytest.raises(InputError, match="mine: 1 of 9 files would be rejected"):
+        adopt(folder, dry_run=False)
+    assert read_all(project.root) == before
+
+
+def test_running_numbers_are_doubted(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    adopt(fill_folder(Path("mine"), [f"{n:04}" for n in range(30)]), dry_run=True)
+    assert "these are running numbers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["abc.png", "a/abd_1.png"], PATTERNS[0]),
+        (["0001_abc.png", "0002_abd.png"], PATTERNS[1]),
+        (["abc_1f3e.png", "abd_77aa.png"], PATTERNS[2]),
+        (["set_a_abc.png", "set_b_abd.png"], PATTERNS[3]),
+    ],
+)
+def test_the_pattern_follows_from_the_names(names: list[str], pattern: str) -> None:
+    assert propose_pattern(names) == pattern
+
+
+@pytest.mark.slow
+def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path) -> None:
+    """`dvc exp run --temp` ended in a bare Errno 2 on a folder that nobody had added."""
+    project = make_project(tmp_path / "repository")
+    project.run("git", "rm", "-rq", "--cached", "images")
+    project.run("git", "commit", "-qm", "unknown")
+    project.set_params(ingest={"source": "data/sample/samples"})
+    project.tagger("adopt", "images")
+    assert YAML().load(project.root / "params.yaml")["ingest"]["source"] == "images"
+    project.dvc("exp", "run", "--temp", "ingest")
