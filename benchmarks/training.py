@@ -29,7 +29,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from environments import describe_machine, make_environment, pin
+from environments import make_environment, pin
+from machine import describe_machine
 from numpy.typing import NDArray
 from tabulate import tabulate
 from trials import FOLDS, ORIGINAL_HEAD, change, load_images, parse_names, split
