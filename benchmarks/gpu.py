@@ -38,8 +38,7 @@ from limit import count_flops, measure_copy, measure_product
 from machine import describe_machine
 from steps import finish, make_model, make_step, measure
 from tabulate import tabulate
-from training import ORIGINAL
-from trials import change, load_images, split, train
+from trials import ORIGINAL, change, load_images, split, train
 
 from captcha_tagger.backbone.pretraining import pretrain
 from captcha_tagger.backbone.recipe import Recipe
