@@ -174,7 +174,8 @@ def load(folder: Path | None, bench: Bench) -> Dataset:
     if folder is None:
         folder, sample = bench.work / "sample", bench.params.sample
         write_samples(folder, bench.size.images, sample.characters, sample.length, sample.seed)
-    return split(load_images(folder, bench.params), bench.params)
+    with redirect_stdout(StringIO()):
+        return split(load_images(folder, bench.params), bench.params)
 
 
 def list_trainings(data: Dataset, bench: Bench) -> Iterator[Case]:
@@ -184,6 +185,8 @@ def list_trainings(data: Dataset, bench: Bench) -> Iterator[Case]:
         for architecture in ARCHITECTURES:
             stride = 32 if (recipe, architecture) == ("original", "resnet18") else 8
             network = {"backbone.architecture": architecture, "backbone.output_stride": stride}
+            if (recipe, architecture) != ("default", "compact"):
+                network["backbone.source"] = "random"
             params = change(bench.params, changes | network | shorten(bench.size))
             backbone = find_backbone(params, bench.work / f"backbone-{architecture}-{stride}")
             for precision, deterministic in pick_ways(recipe, bench):
@@ -208,7 +211,7 @@ def pick_ways(recipe: str, bench: Bench) -> list[tuple[str, bool]]:
 def find_backbone(params: Params, folder: Path) -> Path:
     """The shipped weights where the network is theirs and they are there, else random ones."""
     chosen = params.backbone
-    if chosen.source == "shipped" and chosen.architecture == "compact" and SHIPPED.exists():
+    if chosen.source == "shipped" and SHIPPED.exists():
         return SHIPPED
     architecture = Architecture(
         name=chosen.architecture, output_stride=chosen.output_stride, dropped_stages=0
