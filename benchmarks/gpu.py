@@ -20,6 +20,7 @@ The packages that it needs are in docs/gpu.md.
 import argparse
 import hashlib
 import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -141,6 +142,7 @@ def print_table(columns: list[str], cases: Iterator[Case], bench: Bench) -> None
             rows.append(case.cells + case.measure())
         except Exception as error:  # the first minute on a GPU is too dear to end here
             rows.append([*case.cells, f"{type(error).__name__}: {first_line(error)}"])
+        print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)  # stays where the run is killed
     print(tabulate(rows, columns, "github", disable_numparse=True, missingval="-"))
     print(f"\nLeft out for want of time: {', '.join(left_out)}\n" if left_out else "", flush=True)
 
