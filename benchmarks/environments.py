@@ -1,11 +1,6 @@
-"""Other people's packages in environments of their own, and the machine that all of them run on.
-
-Needs no torch, so that the peers can import it, too.
-"""
+"""Other people's packages in environments of their own."""
 
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -16,7 +11,6 @@ from pathlib import Path
 
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.places import state_folder
-from captcha_tagger.base.processes import count_cores
 
 
 def make_environment(name: str, packages: Sequence[str]) -> Path:
@@ -37,15 +31,3 @@ def make_environment(name: str, packages: Sequence[str]) -> Path:
 def pin(*names: str) -> list[str]:
     """The packages in the versions that run here, without their builds (`2.11.0`, not `+cpu`)."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]
-
-
-def describe_machine() -> str:
-    """Cores, processor, versions, and how busy it is."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return (
-        f"{count_cores()} cores, {names[0] if names else platform.processor()}, "
-        f"Python {platform.python_version()}, torch {version('torch')}, "
-        f"load average {os.getloadavg()[0]:.2f} at the start"
-    )

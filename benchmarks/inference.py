@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from environments import describe_machine, make_environment, pin
+from environments import make_environment, pin
+from machine import describe_machine
 from numpy.typing import NDArray
 
 from captcha_tagger.base.processes import count_cores

@@ -27,9 +27,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from limit import measure as measure_seconds
+from machine import describe_machine
 from PIL import Image
 from ruamel.yaml import YAML
+from steps import measure as measure_seconds
 
 from captcha_tagger.base.files import write_json
 from captcha_tagger.commands.params import load_params
@@ -205,7 +206,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
-    print(f"{len(os.sched_getaffinity(0))} cores")
+    print(describe_machine())
     print(" | ".join(COLUMNS))
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         folder = Path(work) / "images"

@@ -11,13 +11,13 @@ Finished trainings are kept under .state/quality/.
 """
 
 import argparse
-import platform
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from machine import describe_machine
 from ocr import PACKAGE, read_texts
 from tabulate import tabulate
 from trials import answer, change, load_images, parse_changes, split, with_seed
@@ -56,6 +56,8 @@ def main() -> None:
     parser.add_argument("-S", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
     params = change(load_params(), parse_changes(args.changes))
+    how = set_up(params.compute).describe()
+    print(f"{describe_machine()}; {how['threads']} threads, {how['precision']}\n", flush=True)
     table = []
     for folder in args.folders:
         data = load_images(folder, params)
@@ -67,8 +69,7 @@ def main() -> None:
         if args.ocr:
             table.append([folder.name, PACKAGE, *describe(ask_ocr(data, folder))])
             print(*table[-1], sep=" | ", flush=True)
-    print(f"\n{platform.processor() or platform.machine()}, {params.compute.threads} threads\n")
-    print(tabulate(table, COLUMNS, "github"))
+    print(f"\n{tabulate(table, COLUMNS, 'github')}")
 
 
 def measure(data: Dataset, params: Params, backbone: Path, count: int | None, seeds: int) -> Tally:

@@ -29,10 +29,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from environments import describe_machine, make_environment, pin
+from environments import make_environment, pin
+from machine import describe_machine
 from numpy.typing import NDArray
 from tabulate import tabulate
-from trials import FOLDS, ORIGINAL_HEAD, change, load_images, parse_names, split
+from trials import FOLDS, ORIGINAL, change, load_images, parse_names, split
 
 from captcha_tagger.base.files import atomic_file, write_json
 from captcha_tagger.base.places import source_folder, state_folder
@@ -63,17 +64,6 @@ RANDOM_BACKBONE = {
     "fine_tune.batch_size": 16,
     "fine_tune.learning_rates": [0.01, 0.001],
     "fine_tune.ema_decay": 0.0,
-}
-ORIGINAL = {  # `make original BACKBONE=random`
-    **ORIGINAL_HEAD,
-    "backbone.source": "random",
-    "backbone.architecture": "resnet18",
-    "backbone.output_stride": 32,
-    "train_head.learning_rate": 5e-2,
-    "train_head.batch_size": 64,
-    "train_head.augment": True,
-    "fine_tune.batch_size": 64,
-    "fine_tune.threshold": 0.2,
 }
 
 Lines = list[dict[str, Any]]  # what one run said: its epochs and its end

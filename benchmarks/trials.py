@@ -37,6 +37,17 @@ ORIGINAL_HEAD: dict[str, object] = {  # the original's head, epochs and rates
     "fine_tune.learning_rates": [0.001, 0.01],
     "fine_tune.ema_decay": 0.0,
 }
+ORIGINAL: dict[str, object] = {  # `make original BACKBONE=random`
+    **ORIGINAL_HEAD,
+    "backbone.source": "random",
+    "backbone.architecture": "resnet18",
+    "backbone.output_stride": 32,
+    "train_head.learning_rate": 5e-2,
+    "train_head.batch_size": 64,
+    "train_head.augment": True,
+    "fine_tune.batch_size": 64,
+    "fine_tune.threshold": 0.2,
+}
 SET_ASIDE = 100
 FOLDER = Path("quality")
 
