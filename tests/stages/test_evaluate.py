@@ -68,7 +68,7 @@ def test_evidence_says_where_and_never_more_than_the_prob(trained: Workspace) ->
 def test_only_the_worst_images_keep_their_evidence(trained: Workspace, tmp_path: Path) -> None:
     """Evidence of every image filled memory: gigabytes at a million."""
     few = Workspace(tmp_path)
-    shutil.copytree(trained.data, few.data)
+    shutil.copytree(trained.data, few.data, dirs_exist_ok=True)
     few.change({"evaluate": {"evidence_images": 3}})
     assert few.run("evaluate", "ingest", "split", "fine_tune", "few") == 0
     losses = np.load(few.data / "few" / "losses.npy").mean(1)
