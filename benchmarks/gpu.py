@@ -1,15 +1,15 @@
 """What a GPU makes of training: one command of under ten minutes that downloads nothing.
 
-    python benchmarks/gpu.py [FOLDER] [--seconds 540] [--small]
+    python benchmarks/gpu.py [FOLDER] [--seconds 480] [--small]
 
 FOLDER holds labelled captchas; without one, `sample` of params.yaml is drawn. Prints Markdown:
 
 - the machine, with its FLOP/s in a large matrix product and bytes/s in a large copy;
 - train_head and fine_tune by the default and the original recipe, each twice: seconds of the first
   and the second, images/s, exact set, peak memory, and whether both models are equal to the bit;
+- pretraining: what the processor draws, what the GPU learns from, and both together;
 - fine-tuning's step as it is, in a CUDA graph and compiled, with the seconds of getting there and
-  the steps after which they are earned back;
-- pretraining: what the processor draws, what the GPU learns from, and both together.
+  the steps after which they are earned back.
 
 What fails says why in its row. After --seconds no further row is begun; what was left out is named.
 --small, which is the default without a GPU, takes few images and steps: would it work? Compact
@@ -111,7 +111,7 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--seconds", type=float, default=540)
+    parser.add_argument("--seconds", type=float, default=480)
     parser.add_argument("--small", action="store_true")
     args = parser.parse_args()
     until = time.monotonic() + args.seconds
@@ -124,8 +124,8 @@ def main() -> None:
         data = load(args.folder, bench)
         print(f"\n{len(data.train)} images to train on, {len(data.validation)} to score\n")
         print_table(TRAININGS, list_trainings(data, bench), bench)
-        print_table(STEPS, list_steps(bench), bench)
         print_table(PRETRAINING, list_pretraining(bench), bench)
+        print_table(STEPS, list_steps(bench), bench)
 
 
 def print_table(columns: list[str], cases: Iterator[Case], bench: Bench) -> None:
