@@ -44,7 +44,9 @@ from captcha_tagger.tracking.agreement import Logged, changed_scores, contradict
 
 KEY, ROLE, ARTIFACTS = "captcha_tagger.key", "captcha_tagger.role", "captcha_tagger.artifacts"
 MODEL = "dvc.fine_tune"  # DVC's hash of the output that holds the model
-SERVED_WITH = ("mlflow", "numpy", "pillow", "pydantic", "safetensors", "torch", "torchvision")
+SERVED_WITH = (
+    "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch", "torchvision",
+)  # fmt: skip
 IMAGE = AnyType()  # type: ignore[no-untyped-call]  # bytes, base64 of them, or an array
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(IMAGE, COLUMN)]),
