@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
 from captcha_tagger.evaluate.scores import read_scores
-from tests.repository import ROOT
+from tests.repository import PARAMS_FILE, ROOT
 
 LETTERS = "abc234"
 SETTLE_SECONDS = 600
@@ -94,13 +94,13 @@ def make_project(root: Path, **sections: dict[str, Any]) -> Project:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
         "dvc.yaml",
-        "params.yaml",
-        "labels.csv",
-        "corrections.csv",
         ".dvcignore",
         ".gitignore",
     ):
         shutil.copyfile(ROOT / name, root / name)
+    shutil.copyfile(PARAMS_FILE, root / "params.yaml")
+    (root / "labels.csv").write_text("file,text\n")
+    (root / "corrections.csv").write_text("file,text,why\n")
     (root / "data").mkdir()
     (root / "data" / ".gitkeep").touch()
     draw_images(root / "images")

@@ -32,7 +32,7 @@ class Workspace:
         self.change({})
 
     def change(self, changes: dict[str, dict[str, object]]) -> None:
-        """Write params.yaml: the shipped one, the tiny changes, then these."""
+        """Write params.yaml: the tests' own, the tiny changes, then these."""
         yaml = YAML()
         params = yaml.load(PARAMS_FILE)
         for tiny in (TINY, changes):

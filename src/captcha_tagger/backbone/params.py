@@ -28,10 +28,18 @@ class Backbone(Section):
         return self
 
     @model_validator(mode="after")
+    def _drawn_texts_have_columns(self) -> Self:
+        if self.source == "synthetic" and self.output_stride > 8:
+            raise ValueError(
+                "synthetic draws texts for positions of 8 pixels; set output_stride to 8 or 4"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shipped_weights_are_of_one_architecture(self) -> Self:
         if self.source == "shipped" and (self.architecture, self.output_stride) != ("compact", 8):
             raise ValueError(
                 "the shipped weights are of architecture compact with an output_stride of 8; for "
-                "another set source to synthetic, imagenet or random"
+                "another set source to random, imagenet or file"
             )
         return self

@@ -7,6 +7,7 @@ machine, or another version of what origin.json lists, gives other bits.
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -31,6 +33,7 @@ from captcha_tagger.network.backbone_folder import BackboneCard, backbone_weight
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.model_folder import WEIGHTS
 
+DONE = "complete"  # a file that says that all faces were unpacked
 FAMILIES = Path(__file__).with_name("families.txt")  # npm packages, all under open licences
 STYLES = tuple(
     f"-latin-{weight}.woff2"
@@ -63,10 +66,14 @@ def ship(folder: Path) -> None:
 def write_shipped(
     card: BackboneCard, weights: dict[str, torch.Tensor], recipe: Recipe, seconds: float
 ) -> None:
-    save_backbone(card, weights, FOLDER)
-    digest = hashlib.sha256((FOLDER / WEIGHTS).read_bytes()).hexdigest()
-    origin = {"sha256": digest, "seconds": round(seconds), **describe(recipe)}
-    write_json(FOLDER / ORIGIN, origin)
+    with TemporaryDirectory(dir=FOLDER.parent) as beside:
+        made = Path(beside) / FOLDER.name
+        save_backbone(card, weights, made)
+        digest = hashlib.sha256((made / WEIGHTS).read_bytes()).hexdigest()
+        origin = {"sha256": digest, "seconds": round(seconds), **describe(recipe)}
+        write_json(made / ORIGIN, origin)
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        made.rename(FOLDER)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -86,11 +93,12 @@ def describe(recipe: Recipe) -> dict[str, Any]:
 def fetch_faces(folder: Path) -> list[Path]:
     """The faces of all families, sorted by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.glob("*.woff2")):
+    if not (folder / DONE).exists():
         packages = FAMILIES.read_text(encoding="utf-8").split()
         subprocess.run(["npm", "pack", "--silent", *packages], cwd=folder, check=True)
         for package in sorted(folder.glob("*.tgz")):
             _unpack(package, folder)
+        (folder / DONE).touch()
     return sorted(folder.glob("*.woff2"))
 
 

@@ -39,7 +39,7 @@ def imagenet_weights(architecture: Architecture) -> Weights:
     except (URLError, TimeoutError, RuntimeError) as error:  # the last is a wrong hash
         raise InputError(
             f"backbone.source: cannot download torchvision's weights for {architecture.name} "
-            f"({error}); set it to synthetic, random or file"
+            f"({error}); set it to shipped, synthetic, random or file"
         ) from None
     classifier.load_state_dict(state)
     return strip(classifier, architecture).state_dict()

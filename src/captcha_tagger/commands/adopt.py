@@ -11,9 +11,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import atomic_file
+from captcha_tagger.base.files import atomic_file, read_table
 from captcha_tagger.base.settings import PARAMS
-from captcha_tagger.commands.check import is_tracked
+from captcha_tagger.commands.check import SAMPLES, is_tracked
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import list_images, match_table, propose_pattern, survey
 from captcha_tagger.ingest.obstacles import check_source
@@ -40,7 +40,8 @@ def adopt(source: Path, *, dry_run: bool) -> None:
     if dry_run:
         return
     for path in map(Path, (after.source, after.labels)):
-        track(path)
+        if path != SAMPLES:  # made by the pipeline itself
+            track(path)
     _write(before, after)
     print("adopted: now run make repro, or dvc exp run; git diff shows what has changed")
 
@@ -63,6 +64,10 @@ def propose(source: Path, before: Ingest) -> Ingest:
             changes |= {"labels": name_path(candidate), "label_columns": list(columns)}
             break
     else:
+        if Path(NO_LABELS).exists() and read_table(Path(NO_LABELS)):
+            raise InputError(
+                f"{NO_LABELS}: has rows, of another set; leave its header alone, or adopt a table"
+            )
         changes["name_pattern"] = propose_pattern(images)
     return before.model_copy(update=changes)
 

@@ -56,6 +56,8 @@ def draw_glyph(face: Path, character: str, size: int, style: Style) -> Image.Ima
     if style == "thin" and size >= 40:
         canvas = canvas.filter(ImageFilter.MinFilter(3))
     box = canvas.getbbox()
+    if box is None and style == "plain":
+        raise InputError(f"{face}: has no ink for {character!r}; leave the face out")
     return canvas.crop(box) if box else draw_glyph(face, character, size, "plain")
 
 

@@ -103,6 +103,7 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
         missed = results.spell(results.missed[position])
         invented = results.spell(results.invented[position])
         read = results.readings[position].text if results.readings else ""
+        surely_misread = results.misread[position] and sureness[position] >= SURE
         names.append(
             DoubtfulName(
                 position,
@@ -112,7 +113,7 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
                 invented,
                 read,
                 float(sureness[position]),
-                read or suggest_text(row.text, missed, invented),
+                read if surely_misread else suggest_text(row.text, missed, invented),
             )
         )
     return names

@@ -188,7 +188,7 @@ def _is_page(path: Path) -> bool:
 
 def _copy_code(folder: Path) -> None:
     package = Path(__file__).parents[1]
-    ignore = shutil.ignore_patterns("__pycache__")
+    ignore = shutil.ignore_patterns("__pycache__", "weights", "families.txt")  # megabytes
     shutil.copytree(package, folder / package.name, ignore=ignore)
 
 
