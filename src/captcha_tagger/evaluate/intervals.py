@@ -98,7 +98,7 @@ def _widen(values: Sequence[float], unseen: float) -> Interval:
     return {"low": min(1 - unseen, low), "high": max(unseen, high)}
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson(successes: float, trials: int) -> tuple[float, float]:
     """The 95 % score interval of a proportion."""
     share = successes / trials
     centre = share + Z95**2 / (2 * trials)
