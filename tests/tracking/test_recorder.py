@@ -14,6 +14,7 @@ from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.record import record_now
 from captcha_tagger.engine.journal import Journal, read_facts
 from captcha_tagger.tracking import outbox, recorder, sampling
+from captcha_tagger.tracking.lineage import read_lineage
 from captcha_tagger.tracking.row import Row
 from tests.repository import ROOT
 from tests.tracking.repository import make_row
@@ -61,6 +62,19 @@ def test_make_record_keeps_the_name_and_commit_of_what_waits(
     assert row.tags["mlflow.runName"] == row.tags["dvc.exp_name"] == "calm-owl"
     assert row.tags["mlflow.source.git.commit"] == waiting.tags["mlflow.source.git.commit"]
     assert row.metrics["wall_seconds"] == waiting.metrics["wall_seconds"]
+
+
+def test_a_head_that_another_experiment_trained_does_not_name_this_one(root: Path) -> None:
+    lineage = read_lineage(root)
+    facts = {"started": 5, "tags": {}, "wall_seconds": 1.0, "status": "FINISHED", "pid": 1}
+    folder = state_folder() / "facts" / f"train_head-{lineage.key('train_head')}"
+    theirs = {"row": "another", "origin": {"mlflow.runName": "theirs"}}
+    write_json(folder / "facts.json", {**facts, **theirs})
+    with pytest.raises(OSError, match="does not answer"):
+        recorder.record_workspace()
+    (row,) = read_outbox()
+    assert row.tags["mlflow.runName"].startswith("kaggle ")
+    assert row.phases["train_head"].tags["restored_from"] == "another"
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,12 @@ def follow(journal: Path) -> None:
 
 
 def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
-    """Put what has trained into the outbox; where the training said its origin, that counts."""
+    """Put what has trained into the outbox; where its own training said its origin, that counts."""
     phases = _read_phases(lineage, lineage.trusted & set(PHASES))
     for phase in phases:
-        origin = read_facts(_facts_folder(lineage, phase)).get("origin", origin)
+        facts = read_facts(_facts_folder(lineage, phase))
+        if facts.get("row") == lineage.key("fine_tune"):
+            origin = facts["origin"]
     if phases:
         outbox.put(build_row(lineage, phases, origin), seen, lineage=lineage)
 

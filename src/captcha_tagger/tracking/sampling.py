@@ -19,7 +19,7 @@ CPU_SECONDS = 1.0
 
 def is_alive(facts: dict[str, Any]) -> bool:
     """Whether the process that told the facts still lives, not another one with its number."""
-    with suppress(psutil.NoSuchProcess, KeyError):
+    with suppress(psutil.Error, KeyError):
         process = psutil.Process(facts["pid"])
         is_older = process.create_time() * 1000 <= facts["resumed"]
         return is_older and process.status() != psutil.STATUS_ZOMBIE
