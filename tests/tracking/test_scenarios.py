@@ -44,6 +44,8 @@ def check_row(project: Project, row: Recorded, *, fine_tune: dict[str, str] | No
     assert row.models == 1
     assert {"dvc.lock", "evaluate", "top_losses"} <= set(row.artifacts)
     assert row.params.items() >= (fine_tune or {}).items()
+    for run in (row, *row.phases.values()):  # MLflow's column Duration
+        assert abs(run.seconds - run.metrics.get("wall_seconds", 0)) < 0.001
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -67,6 +69,8 @@ def test_one_row_an_experiment_through_every_way_of_dvc(
     project.dvc("repro")
     (first,) = read_store(store)
     check_row(project, first)
+    key = first.tags["captcha_tagger.key"]
+    assert first.tags["mlflow.runName"] == f"images {key[:8]}"
     assert first.digests["data/ingest"] in (project.root / "dvc.lock").read_text()
 
     project.dvc("repro")
@@ -226,6 +230,19 @@ def test_a_killed_training_shows_as_killed_and_a_resumed_one_as_finished(tmp_pat
     check_row(project, row)
     assert row.run_id == killed.run_id
     assert any(name.startswith("system/") for name in row.phases["fine_tune"].metrics)
+
+
+def test_a_training_that_fails_shows_as_failed(tmp_path: Path) -> None:
+    """It was not recorded, or said to be killed."""
+    project = make_project(tmp_path / "project")
+    project.set_params(fine_tune={"learning_rates": [1e30, 1e30], "ema_decay": 0.0})
+    assert project.run("-m", "dvc", "repro", check=False).returncode
+    project.settle()
+    (row,) = read_store(f"sqlite:///{project.root / 'mlflow.db'}")
+    assert row.status == row.phases["fine_tune"].status == "FAILED"
+    assert row.phases["train_head"].status == "FINISHED"
+    assert row.tags["mlflow.runName"].startswith("images fine_tune.learning_rates=[1e+30, 1e+30] ")
+    assert row.models == 0
 
 
 def read_pid(journal: Path) -> int:
