@@ -5,8 +5,8 @@ from typing import Any
 
 import mlflow
 
+from captcha_tagger.compare.side import flatten
 from captcha_tagger.tracking import store as tracking
-from captcha_tagger.tracking.row import flatten
 
 EXPERIMENT = "captcha-tagger-quality"
 KEY = "captcha_tagger.quality"
@@ -17,7 +17,7 @@ def log_table(
 ) -> None:
     """Log the scores, a step each, and the printed text; nothing when the key is there already."""
     os.environ["MLFLOW_EXPERIMENT_NAME"] = EXPERIMENT
-    client = tracking.connect()
+    client = tracking.connect(create=True)
     experiment = tracking.ensure_experiment(client)
     if client.search_runs([experiment], f"tags.`{KEY}` = '{key}'"):
         return

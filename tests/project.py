@@ -140,6 +140,7 @@ class Recorded:
     digests: dict[str, str]
     artifacts: list[str]
     models: int
+    seconds: float
 
 
 CURVES = ("step/loss", "step/learning_rate", "epoch/train_loss", "epoch/validation_loss")
@@ -176,6 +177,7 @@ def read_store(uri: str, experiment: str = "captcha-tagger") -> list[Recorded]:
             {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs},
             sorted(artifact.path for artifact in client.list_artifacts(run_id)),
             sum(model.source_run_id == run_id for model in models),
+            ((run.info.end_time or 0) - run.info.start_time) / 1000,
         )
 
     return [read(run) for run in runs if "mlflow.parentRunId" not in run.data.tags]

@@ -16,6 +16,7 @@ from tests.servers import free_port
 @pytest.mark.slow
 def test_the_ui_listens_on_this_machine_alone(tmp_path: Path) -> None:
     port = free_port()
+    (tmp_path / "dvc.yaml").touch()  # what makes a folder a repository
     with (
         (tmp_path / "ui.log").open("w") as log,
         subprocess.Popen(

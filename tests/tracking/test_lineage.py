@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from captcha_tagger.tracking.lineage import hash_path, read_lineage
+from captcha_tagger.base.files import hash_path
+from captcha_tagger.tracking.lineage import read_lineage
 
 STAGES = {
     "ingest": {

@@ -1,232 +1,247 @@
-"""The MLflow store after everything that DVC can do: real dvc, real stores."""
+"""Rows into a real SQLite store, and what it shows of them."""
 
-import json
 import os
-import signal
+import shutil
+import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
-from tests.project import Project, Recorded, make_project, read_curve, read_store
-from tests.servers import late_server, mlflow_server, postgres
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.tracking import outbox, store
+from captcha_tagger.tracking.recorder import record_workspace
+from captcha_tagger.tracking.row import Row
+from tests.repository import ROOT
+from tests.tracking.repository import make_row
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(3000),
-    pytest.mark.filterwarnings("ignore"),  # MLflow's own
-]
-
-
-def check_row(project: Project, row: Recorded, *, fine_tune: dict[str, str] | None = None) -> None:
-    """The row is complete, and all that it says is what the files on disk say."""
-    data = project.root / "data"
-    assert row.status == "FINISHED"
-    assert set(row.phases) == {"train_head", "fine_tune"}
-    head, tune = data / "train_head", data / "fine_tune"
-    for name, file, column in (
-        ("step/loss", "steps.csv", "loss"),
-        ("epoch/validation_loss", "epochs.csv", "validation_loss"),
-    ):
-        curve = read_curve(head, file, column) + read_curve(tune, file, column)
-        assert row.curves[name] == curve
-        assert row.phases["train_head"].curves[name] == read_curve(head, file, column)
-        assert row.phases["fine_tune"].curves[name] == read_curve(tune, file, column)
-    scores = project.scores()
-    for name in ("label_accuracy", "exact_set", "micro_f1", "loss"):
-        assert row.metrics[name] == scores[name]
-    assert row.metrics["exact_set_high"] == scores["intervals"]["exact_set"]["high"]
-    assert {name for name in row.metrics if name.startswith("f1/")} == {f"f1/{c}" for c in "abc234"}
-    assert row.tags["unfrozen_at_step"] == str(read_curve(tune, "steps.csv", "loss")[0][0])
-    assert row.models == 1
-    assert {"dvc.lock", "evaluate", "top_losses"} <= set(row.artifacts)
-    assert row.params.items() >= (fine_tune or {}).items()
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The store that the project uses by itself or by its environment, and an empty one."""
-    if request.param == "sqlite":
-        here = f"sqlite:///{tmp_path / 'project' / 'mlflow.db'}"
-        yield here, f"sqlite:///{tmp_path / 'another.db'}"
-        return
-    with postgres() as database, mlflow_server(database, tmp_path / "server") as server:
-        yield server.uri, server.uri
+@pytest.fixture
+def client(root: Path) -> store.Client:
+    return store.connect(create=True)
 
 
-def test_one_row_an_experiment_through_every_way_of_dvc(
-    tmp_path: Path, stores: tuple[str, str]
+def record(client: store.Client, row: Row, seen: int = 1) -> Any:
+    """Record one row; returns its run."""
+    outbox.put(row, seen)
+    (run_id,) = store.record_all(client)
+    return client.get_run(run_id)
+
+
+def read_runs(client: store.Client, **tags: str) -> list[Any]:
+    experiment = store.find_experiment(client)
+    assert experiment is not None
+    return store.search_runs(client, experiment, tags)
+
+
+def test_a_run_lasts_as_long_as_its_training_took(client: store.Client) -> None:
+    """MLflow's column Duration said 55 ms for a run of six minutes."""
+    run = record(client, make_row())
+    (phase,) = read_runs(client, **{store.PARENT: run.info.run_id})
+    for info in (run.info, phase.info):
+        assert (info.start_time, info.end_time) == (1_000_000, 1_090_000)
+    assert run.data.metrics["wall_seconds"] == 90
+
+
+def test_the_same_row_again_changes_nothing(client: store.Client) -> None:
+    first, again = record(client, make_row()), record(client, make_row())
+    assert (again.info.run_id, again.data.tags) == (first.info.run_id, first.data.tags)
+    history = client.get_metric_history(first.info.run_id, "step/loss")
+    assert [(point.step, point.value) for point in history] == [(0, 3.0), (1, 2.0)]
+
+
+def test_a_repeat_with_other_values_is_a_second_run_that_says_so(client: store.Client) -> None:
+    """It used to delete the first, and leave the nested runs of that."""
+    first = record(client, make_row())
+    other = make_row(curve=[("step/loss", 0, 3.0), ("step/loss", 1, 2.5)])
+    second = record(client, other)
+    assert second.data.tags[store.REPEAT] == first.info.run_id
+    assert second.info.run_name != first.info.run_name
+    assert len(read_runs(client)) == 4
+    assert record(client, other).info.run_id == second.info.run_id
+    assert record(client, make_row()).info.run_id == first.info.run_id
+
+
+def test_a_repeat_that_has_shown_nothing_new_leaves_a_finished_run_alone(
+    client: store.Client,
 ) -> None:
-    project = make_project(tmp_path / "project")
-    store, another = stores
-    project.env = {} if store.startswith("sqlite") else {"MLFLOW_TRACKING_URI": store}
-
-    project.dvc("repro")
-    (first,) = read_store(store)
-    check_row(project, first)
-    assert first.digests["data/ingest"] in (project.root / "dvc.lock").read_text()
-
-    project.dvc("repro")
-    assert read_store(store) == [first]
-
-    project.set_params(evaluate={"threshold": 0.9})
-    project.dvc("repro")
-    (again,) = read_store(store)
-    check_row(project, again)
-    assert again.run_id == first.run_id
-    assert again.metrics["threshold"] == 0.9
-    assert again.tags["evaluate.threshold"] == "0.9"
-    assert again.curves == first.curves
-
-    project.dvc("exp", "run", "-n", "longer", "-S", "fine_tune.epochs=2")
-    unchanged, longer = read_store(store)
-    assert unchanged == again
-    check_row(project, longer, fine_tune={"fine_tune.epochs": "2"})
-    assert longer.tags["dvc.exp_name"] == "longer"
-    head, restored = again.phases["train_head"], longer.phases["train_head"]
-    assert restored.curves == head.curves
-    assert restored.tags["restored_from"] == again.tags["captcha_tagger.key"]
-    assert again.run_id not in (project.root / "dvc.lock").read_text()
-
-    store = another
-    project.env = {"MLFLOW_TRACKING_URI": store, "MLFLOW_EXPERIMENT_NAME": "anew"}
-    project.run("sh", "-c", "rm -rf data/* .state/facts")
-    project.dvc("checkout")
-    project.dvc("repro")
-    assert read_store(store, "anew") == []
-    project.tagger("record")
-    (refilled,) = read_store(store, "anew")
-    check_row(project, refilled, fine_tune={"fine_tune.epochs": "2"})
-    project.tagger("record")
-    assert read_store(store, "anew") == [refilled]
-
-    project.dvc("exp", "run", "--temp", "-n", "aside", "-S", "fine_tune.seed=5")
-    _, aside = read_store(store, "anew")
-    assert aside.tags["dvc.exp_name"] == "aside"
-    assert aside.params["fine_tune.seed"] == "5"
-    assert aside.status == "FINISHED"
-    assert "exact_set" in aside.metrics
-    assert aside.curves["step/loss"][:4] == refilled.curves["step/loss"][:4]
-
-    seeds = ["11", "12", "13", "14"]
-    for seed in seeds:
-        project.dvc("exp", "run", "--queue", "-S", f"fine_tune.seed={seed}")
-    # DVC's workers inherit the output, and one may outlive its queue: reading it would not end.
-    project.run("sh", "-c", "dvc queue start -j 2 >/dev/null 2>&1")
-    project.run("sh", "-c", "while dvc queue status | grep -E 'Queued|Running'; do sleep 2; done")
-    project.settle()
-    rows = read_store(store, "anew")
-    assert rows[:2] == [refilled, aside]
-    assert sorted(row.params["fine_tune.seed"] for row in rows[2:]) == seeds
-    for row in rows[2:]:
-        assert row.status == "FINISHED"
-        assert set(row.phases) == {"train_head", "fine_tune"}
-        assert len(row.curves["step/loss"]) == len(refilled.curves["step/loss"])
-        assert "exact_set" in row.metrics
-        assert row.models == 1
+    (run_id,) = record_workspace()
+    done = client.get_run(run_id)
+    live = make_row(key=done.data.tags[store.KEY], status="RUNNING", curve=[])
+    assert record(client, live).info.run_id == run_id
+    assert client.get_run(run_id).info.status == "FINISHED"
 
 
-LONG = {"fine_tune": {"epochs": 1500}}  # two minutes on a quiet core: longer than all that is done
+@pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING"])
+def test_a_training_shows_how_it_ended_and_a_resumed_one_finishes(
+    client: store.Client, status: str
+) -> None:
+    begun = record(client, make_row(status=status))
+    assert begun.info.status == status
+    longer = [*make_row().curve, ("step/loss", 2, 1.0)]
+    resumed = record(client, make_row(curve=longer))
+    assert (resumed.info.run_id, resumed.info.status) == (begun.info.run_id, "FINISHED")
 
 
-def start_training(project: Project) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro"],
-        cwd=project.root,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_many_points_and_params_go_in_batches(client: store.Client) -> None:
+    curve = [("step/loss", step, 1 / (step + 1)) for step in range(1801)]
+    params = {f"p{number}": str(number) for number in range(201)}
+    run = record(client, make_row(curve=curve, params=params))
+    assert run.data.params == params
+    history = client.get_metric_history(run.info.run_id, "step/loss")
+    assert sorted((point.step, point.value) for point in history) == [c[1:] for c in curve]
 
 
-def wait_for_points(uri: str, num_points: int) -> Recorded:
-    """The one row, once its live curve has so many points."""
-    end = time.monotonic() + 400
-    while time.monotonic() < end:
-        rows = read_store(uri)
-        if rows and rows[0].status == "RUNNING" and len(rows[0].curves["step/loss"]) >= num_points:
-            return rows[0]
-        time.sleep(1)
-    raise AssertionError("no live curve")
+def read_model(client: store.Client) -> Any:
+    (run,) = read_runs(client, **{store.ROLE: "experiment"})
+    return store.find_model(client, run)
 
 
-def test_a_server_killed_and_restarted_in_training_ends_with_the_same_row(tmp_path: Path) -> None:
-    with mlflow_server(f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "server") as server:
-        project = make_project(tmp_path / "project", **LONG)
-        project.env = {"MLFLOW_TRACKING_URI": server.uri}
-        process = start_training(project)
-        live = wait_for_points(server.uri, 100)
-        assert process.poll() is None
-        server.kill()
-        time.sleep(15)
-        server.start()
-        output, errors = process.communicate(timeout=900)
-        assert process.returncode == 0, output + errors
-        assert "Traceback" not in output + errors
-        project.settle()
-        (row,) = read_store(server.uri)
-    check_row(project, row)
-    assert row.curves["step/loss"][: len(live.curves["step/loss"])] == live.curves["step/loss"]
-    project.env = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'calm.db'}"}
-    project.tagger("record")
-    (calm,) = read_store(project.env["MLFLOW_TRACKING_URI"])
-    assert (calm.params, calm.metrics, calm.curves, calm.digests, calm.artifacts) == (
-        row.params, row.metrics, row.curves, row.digests, row.artifacts
-    )  # fmt: skip
+def test_everything_on_disk_is_recorded_and_the_model_with_its_files(client: store.Client) -> None:
+    (run_id,) = record_workspace()
+    run = client.get_run(run_id)
+    assert run.data.params["compute.device"] == "cpu"
+    assert "compute.save_every_seconds" not in run.data.params
+    assert run.data.metrics["exact_set"] == 0.5
+    assert {one.path for one in client.list_artifacts(run_id)} >= {"dvc.lock", "evaluate"}
+    assert read_model(client) is not None
+    assert not list(outbox.outbox().iterdir())
+    assert record_workspace() == [run_id]
 
 
-def test_nothing_is_lost_when_no_server_answers_and_one_line_says_so(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    with late_server() as late:
-        for address in ("http://127.0.0.1:9", late):
-            seed = "1" if address == late else "0"
-            run = project.run(
-                "-m",
-                "dvc",
-                "exp",
-                "run",
-                "--temp",
-                "-S",
-                f"fine_tune.seed={seed}",
-                MLFLOW_TRACKING_URI=address,
-            )
-            lines = [line for line in run.stderr.splitlines() if "make record" in line]
-            assert len(lines) == 1
-            assert "Traceback" not in run.stderr
-    waiting = (project.root / ".state/outbox").glob("[0-9]*-*")
-    assert len({entry.name.split("-")[1] for entry in waiting}) == 2
-    project.run("-m", "captcha_tagger.tracking.follow")  # what `make record` does first
-    rows = read_store(f"sqlite:///{project.root / 'mlflow.db'}")
-    assert sorted(row.params["fine_tune.seed"] for row in rows) == ["0", "1"]
-    for row in rows:
-        assert "exact_set" in row.metrics
-        assert row.status == "FINISHED"
-        assert row.models == 1
+@pytest.mark.parametrize("damage", ["FAILED", "no files", "deleted"])
+def test_a_model_that_is_not_ready_or_not_there_is_logged_anew(
+    client: store.Client, root: Path, damage: str
+) -> None:
+    """After one failed upload the half-made model was taken for the real one, for ever."""
+    record_workspace()
+    first = read_model(client).model_id
+    if damage == "FAILED":
+        client.finalize_logged_model(first, "FAILED")
+    elif damage == "no files":
+        shutil.rmtree(next((root / "mlruns").glob(f"models/{first}/artifacts/data")))
+    else:
+        client.delete_logged_model(first)
+    assert read_model(client) is None
+    (run_id,) = record_workspace()
+    assert read_model(client).model_id != first
+    models = client.search_logged_models([store.find_experiment(client)])
+    assert [model.source_run_id for model in models] == [run_id]
 
 
-def test_a_killed_training_shows_as_killed_and_a_resumed_one_as_finished(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", **LONG)
-    store = f"sqlite:///{project.root / 'mlflow.db'}"
-    read_store(store)  # creates the tables, which two processes at once cannot
-    process = start_training(project)
-    wait_for_points(store, 100)
-    (journal,) = (project.root / ".state/live").glob("fine_tune-*")
-    os.kill(read_pid(journal), signal.SIGKILL)
-    process.communicate()
-    end = time.monotonic() + 120
-    while (killed := read_store(store)[0]).status != "KILLED":
-        assert time.monotonic() < end
-        time.sleep(1)
-    project.dvc("repro")
-    (row,) = read_store(store)
-    check_row(project, row)
-    assert row.run_id == killed.run_id
-    assert any(name.startswith("system/") for name in row.phases["fine_tune"].metrics)
+def test_nothing_leaves_the_outbox_before_the_store_has_its_files(
+    client: store.Client, root: Path
+) -> None:
+    (root / "mlruns").write_text("no folder can be made here")
+    with pytest.raises(store.StoreError, match="mlruns"):
+        record_workspace()
+    assert len(list(outbox.outbox().iterdir())) == 1
+    (root / "mlruns").unlink()
+    record_workspace()
+    assert read_model(client) is not None
+    assert not list(outbox.outbox().iterdir())
 
 
-def read_pid(journal: Path) -> int:
-    return int(json.loads((journal / "facts.json").read_text())["pid"])
+def test_artifacts_that_were_lost_are_logged_again(client: store.Client, root: Path) -> None:
+    (run_id,) = record_workspace()
+    shutil.rmtree(root / "mlruns" / run_id / "artifacts" / "evaluate")
+    record_workspace()
+    assert client.list_artifacts(run_id, "evaluate")
+
+
+def test_the_store_follows_a_moved_repository(client: store.Client, root: Path) -> None:
+    """mlflow.db kept the old path: predict, compare and register failed or wrote there."""
+    record_workspace()
+    moved = root.rename(root.with_name("moved % and ?"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment.pop("MLFLOW_TRACKING_URI")  # set by MLflow itself
+
+    def run_record() -> str:
+        """In a process of its own, since MLflow remembers where things lay."""
+        words = [sys.executable, "-m", "captcha_tagger.commands.cli", "record"]
+        run = subprocess.run(
+            words, cwd=moved, env=environment, capture_output=True, text=True, check=True
+        )
+        return run.stderr
+
+    assert "have moved from" in run_record()
+    assert "have moved from" not in run_record()
+    assert not root.exists()
+    with sqlite3.connect(moved / "mlflow.db") as tables:
+        found = tables.execute("select artifact_location from logged_models").fetchall()
+    assert [Path(unquote(one[0]).removeprefix("file://")).is_dir() for one in found] == [True]
+
+
+@pytest.mark.parametrize("name", ["what?", "100%41", "a b#c"])
+def test_any_path_of_a_repository_will_do(
+    root: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `?` the database came into a sibling file, with `%41` the store never opened."""
+    odd = root.rename(root.with_name(name))
+    monkeypatch.chdir(odd)
+    (run_id,) = record_workspace()
+    assert read_model(store.connect()).source_run_id == run_id
+    assert sorted(path.name for path in odd.parent.iterdir()) == [name]
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+def test_a_store_that_keeps_nothing_is_refused(
+    root: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(InputError, match="keeps nothing"):
+        record_workspace()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://me:secret@127.0.0.1:9/db",
+        "postgresql://me:se/c@ret@127.0.0.1:9/db",
+        "no://m:secret@x",
+    ],
+)
+def test_an_error_of_the_store_is_one_line_without_the_password(
+    root: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing driver was a traceback that showed it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises((store.StoreError, InputError)) as caught:
+        store.connect()
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "c@ret" not in str(caught.value)
+
+
+def test_a_damaged_database_is_one_line(root: Path) -> None:
+    (root / "mlflow.db").write_text("no database")
+    with pytest.raises(store.StoreError):
+        store.connect()
+
+
+def test_a_lock_that_another_holds_delays_nobody_who_only_reads(
+    client: store.Client, root: Path
+) -> None:
+    """`predict --model @champion` waited over 100 s behind a record to a stalled server."""
+    hold = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
+    hold += "; print(flush=True); time.sleep(600)"
+    record_workspace()
+    locks = [root / ".state" / name for name in ("record.lock", "connect.lock")]
+    holders = [
+        subprocess.Popen([sys.executable, "-c", hold, lock], stdout=subprocess.PIPE, env=os.environ)
+        for lock in locks
+    ]
+    try:
+        for holder in holders:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+        assert read_model(store.connect()) is not None
+    finally:
+        for holder in holders:
+            holder.kill()
+            holder.communicate()

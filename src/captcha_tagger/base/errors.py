@@ -1,5 +1,9 @@
 """Errors meant for people."""
 
+import re
+
+PASSWORD = re.compile(r"(://[^/:@\s]*):\S*@")
+
 
 class InputError(ValueError):
     """Input that the user must change: one line that says what is wrong, where, and what to do.
@@ -10,3 +14,8 @@ class InputError(ValueError):
 
 class NonFiniteLossError(RuntimeError):
     """A loss that is no number: says where, and what to try. Exit code 1; the state is kept."""
+
+
+def hide_password(text: str) -> str:
+    """The text without the passwords of the URIs in it."""
+    return PASSWORD.sub(r"\1:***@", text)

@@ -4,10 +4,15 @@ What fails while writing, a full disk above all, is an OSError that names the ou
 """
 
 import csv
+import errno
+import fcntl
 import glob
+import hashlib
 import json
 import os
 import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +23,7 @@ from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
 
+LOCK_POLL_SECONDS = 0.2
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ESCAPE = "'"
 
@@ -129,6 +135,54 @@ class _UnixLines:
 
     def write(self, line: str) -> int:
         return self._file.write(line.removesuffix("\r\n") + "\n")
+
+
+def hash_path(root: Path, path: str) -> dict[str, Any] | None:
+    """A file's or folder's path, md5 and size as in dvc.lock; None when there is no such path.
+
+    Source: `dvc_data.hashfile.tree`: a folder's hash is that of the JSON list of its files.
+    """
+    target = root / path
+    if target.is_file():
+        size = target.stat().st_size
+        return {"path": path, "hash": "md5", "md5": _hash_file(target), "size": size}
+    if not target.is_dir():
+        return None
+    files = [f for f in target.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
+    listing = [{"md5": _hash_file(f), "relpath": f.relative_to(target).as_posix()} for f in files]
+    listing.sort(key=lambda entry: entry["relpath"])
+    digest = hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
+    size = sum(file.stat().st_size for file in files)
+    return {"path": path, "hash": "md5", "md5": digest, "size": size, "nfiles": len(files)}
+
+
+@contextmanager
+def lock_file(path: Path, wait_seconds: float) -> Iterator[None]:
+    """Let one process at a time into the block; OSError when it takes another too long.
+
+    Who waits says so, once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    end, told = time.monotonic() + wait_seconds, False
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    reason = f"another process holds this for {wait_seconds:.0f} s; try again later"
+                    raise OSError(errno.EBUSY, reason, str(path)) from None
+            if not told:
+                print(f"waiting for another process: {path}", file=sys.stderr)
+            told = True
+            time.sleep(LOCK_POLL_SECONDS)
+        yield
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _defuse(cell: Any) -> Any:

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
+
+LOWEST_PRIORITY = 19
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +30,17 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def step_back(pid: int) -> None:
+    """Give a process that leads a session of its own the lowest priority.
+
+    Where Linux groups processes by session (autogroup), niceness counts inside the group alone, and
+    the group has a niceness of its own. Source: the manual page sched(7).
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
 
 
 def map_batches(

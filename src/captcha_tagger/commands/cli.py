@@ -4,9 +4,9 @@ Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.shown import accept_all_characters, escape
@@ -150,29 +150,16 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ui(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.base.places import root_folder
+def _ui(arguments: argparse.Namespace) -> NoReturn:
+    from captcha_tagger.commands.ui import open_ui
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root_folder() / 'mlflow.db'}"
-    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.execv(sys.executable, [sys.executable, *command, "--port", str(arguments.port)])
+    open_ui(arguments.port)
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.tracking import outbox
+    from captcha_tagger.tracking.recorder import record_workspace
 
-    if outbox.put(Path.cwd()) is None and not outbox.waiting():
-        raise InputError("nothing here has been trained by DVC; run dvc repro")
-    from captcha_tagger.tracking import store as tracking
-
-    try:
-        recorded = tracking.record_all(tracking.connect())
-    except tracking.ERRORS as error:
-        reason = str(error).split("\n")[0]
-        print(f"captcha-tagger record: the store does not answer: {reason}", file=sys.stderr)
-        return 1
-    for run_id in recorded:
+    for run_id in record_workspace():
         print(f"recorded run {run_id}")
     return 0
 

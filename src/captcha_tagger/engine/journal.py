@@ -1,40 +1,60 @@
 """What a training tells the record while it runs: its facts and its history so far, as files."""
 
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from captcha_tagger.base.files import read_json, write_json, write_table
-from captcha_tagger.base.places import root_folder, source_folder, state_folder
-from captcha_tagger.base.record import is_recorded, python
+from captcha_tagger.base.places import state_folder
+from captcha_tagger.base.record import is_recorded, start_recorder, wait_for_copies
 
-PACKAGES = ("captcha-tagger", "dvc", "mlflow", "numpy", "torch", "torchvision")
-WATCH_AFTER_SECONDS = 30.0  # a shorter training is recorded soon enough when it ends
+FOLLOW_AFTER_SECONDS = 30.0  # a shorter training is recorded soon enough when it ends
 PUBLISH_EVERY_SECONDS = 5.0
 
 
 class Journal:
-    """The facts and the history so far of one training, in `.state/live/STAGE/`.
+    """The facts and the history so far of one training, in `.state/live/STAGE-KEY/`.
 
-    A training that is resumed goes on in the journal of the same key. Outside of DVC nothing is
-    written, as nothing will be recorded.
+    A context: how the block ends is how the training ended. One that is resumed goes on in the
+    journal of the same key. Outside of DVC nothing is written, as nothing will be recorded, and a
+    disk that does not take it stops no training.
     """
 
     def __init__(self, stage: str, key: str, tags: Mapping[str, str], *, on_gpu: bool) -> None:
-        self._stage, self._on_gpu = stage, on_gpu
-        self._is_kept = is_recorded()
         self.folder = state_folder() / "live" / f"{stage}-{key}"
-        known = self.folder / "facts.json"
-        earlier = read_json(known)["wall_seconds"] if known.exists() else 0.0
-        self._facts = {"tags": {**tags, **_versions()}, "pid": os.getpid()}
-        self._started = time.monotonic() - earlier
-        self._published = self._attempt = time.monotonic()
-        self._follower: subprocess.Popen[bytes] | None = None
+        self._on_gpu, self._is_kept = on_gpu, is_recorded()
+        earlier = read_facts(self.folder)
+        now = time.time_ns() // 1_000_000
+        self._facts = {
+            "pid": os.getpid(),
+            "resumed": now,
+            "started": earlier.get("started", now),
+            "tags": dict(tags),
+        }
+        self._began = time.monotonic() - earlier.get("wall_seconds", 0.0)
+        self._published = self._followed = time.monotonic()
+        self._follower: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        """Write the final facts; of a training that fails nobody else will tell the record."""
+        if not self._is_kept:
+            return
+        with suppress(OSError):
+            if kind is None:
+                self._write_facts("FINISHED")
+                return
+            self._write_facts("KILLED" if kind is KeyboardInterrupt else "FAILED")
+            wait_for_copies(start_recorder("follow", str(self.folder)))
 
     def publish(self, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
         """Write the history so far, at most every few seconds; long training gets a follower."""
@@ -42,43 +62,25 @@ class Journal:
         if not self._is_kept or now - self._published < PUBLISH_EVERY_SECONDS:
             return
         self._published = now
-        self._write_facts()
-        for name, rows in (("steps", steps), ("epochs", epochs)):
-            columns = list(rows[0]) if rows else []
-            write_table(self.folder / f"{name}.csv", columns, (list(row.values()) for row in rows))
-        if now - self._attempt >= WATCH_AFTER_SECONDS:
-            self._follow()
+        with suppress(OSError):
+            self._write_facts("RUNNING")
+            for name, rows in (("steps", steps), ("epochs", epochs)):
+                columns, cells = list(rows[0]) if rows else [], (list(row.values()) for row in rows)
+                write_table(self.folder / f"{name}.csv", columns, cells)
+            if self._follower is None and now - self._followed >= FOLLOW_AFTER_SECONDS:
+                self._follower = start_recorder("follow", str(self.folder))
 
-    def close(self) -> None:
-        """Write the final facts; the outputs hold the history from now on."""
-        if self._is_kept:
-            self._write_facts(done=True)
-
-    def _write_facts(self, *, done: bool = False) -> None:
-        seconds = time.monotonic() - self._started
-        gpu_seconds = seconds if self._on_gpu else 0.0
-        facts = {"wall_seconds": seconds, "gpu_seconds": gpu_seconds, "done": done}
-        write_json(self.folder / "facts.json", {**self._facts, **facts})
-
-    def _follow(self) -> None:
-        """Start the process that carries the curves to the store while training goes on."""
-        if self._follower is not None:
-            return
-        lasting = {"DVC_ROOT": str(root_folder()), "PYTHONPATH": str(source_folder())}
-        with (state_folder() / "record.log").open("ab") as log:
-            self._follower = subprocess.Popen(
-                [*python("follow"), self._stage, str(self.folder), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, **lasting},
-            )
+    def _write_facts(self, status: str) -> None:
+        seconds = time.monotonic() - self._began
+        spent = {"wall_seconds": seconds, "gpu_seconds": seconds if self._on_gpu else 0.0}
+        write_json(self.folder / "facts.json", {**self._facts, **spent, "status": status})
 
 
-def _versions() -> dict[str, str]:
-    found = {"version.python": platform.python_version(), "platform": platform.platform()}
-    for name in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[f"version.{name}"] = version(name)
-    return found
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The facts that a journal has told; none where they are missing, cut off or foreign."""
+    try:
+        facts: dict[str, Any] = read_json(folder / "facts.json")
+        float(facts["wall_seconds"]), int(facts["started"]), dict(facts["tags"]), facts["status"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return facts

@@ -13,9 +13,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import hash_path
+from captcha_tagger.base.settings import read_params
 
 PHASES = ("train_head", "fine_tune")
 PARAMS = "params.yaml"
@@ -70,34 +69,22 @@ class Lineage:
         names = self.upstream(stage)
         entries = {name: self.entry(name) for name in names}
         made = {out for name in names for out in self.stages[name].outs}
+        outs = [out for n in names if n not in PHASES for out in entries[n]["outs"]]
+        deps = [dep for n in names if n in PHASES for dep in entries[n]["deps"]]
         content = {
-            "params": {
-                name: value
-                for entry in entries.values()
-                for name, value in entry["params"][PARAMS].items()
-            },
-            "data": {
-                out["path"]: out["md5"]
-                for name, entry in entries.items()
-                if name not in PHASES
-                for out in entry["outs"]
-            },
-            "code": {
-                dep["path"]: dep["md5"]
-                for name, entry in entries.items()
-                if name in PHASES
-                for dep in entry["deps"]
-                if dep["path"] not in made
-            },
+            "params": {k: v for e in entries.values() for k, v in e["params"][PARAMS].items()},
+            "data": {out["path"]: out["md5"] for out in outs},
+            "code": {dep["path"]: dep["md5"] for dep in deps if dep["path"] not in made},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def read_lineage(root: Path, running: str | None = None) -> Lineage:
     """Read what made the outputs under `root`; `running` names the stage that DVC is running."""
-    params = read_yaml(root / PARAMS)
+    params = read_params(root / PARAMS)
     stages = _read_stages(root / "dvc.yaml", params)
-    locked = read_yaml(root / "dvc.lock").get("stages", {}) if (root / "dvc.lock").exists() else {}
+    lock = root / "dvc.lock"
+    locked = (read_params(lock).get("stages") or {}) if lock.exists() else {}
     lineage = Lineage(root, stages, {}, frozenset(), params)
     before = set(lineage.upstream(running)) if running else set[str]()
     trusted = set[str]()
@@ -126,35 +113,6 @@ def describe_stage(lineage: Lineage, stage: Stage) -> Entry:
     }
 
 
-def hash_path(root: Path, path: str) -> Entry | None:
-    """A file's or folder's path, md5 and size as in dvc.lock; None when there is no such path.
-
-    Source: `dvc_data.hashfile.tree`: a folder's hash is that of the JSON list of its files.
-    """
-    target = root / path
-    if target.is_file():
-        return {"path": path, "hash": "md5", "md5": _md5(target), "size": target.stat().st_size}
-    if not target.is_dir():
-        return None
-    files = sorted(file for file in target.rglob("*") if file.is_file())
-    listing = [{"md5": _md5(file), "relpath": file.relative_to(target).as_posix()}
-               for file in files if "__pycache__" not in file.parts]  # fmt: skip
-    listing.sort(key=lambda entry: entry["relpath"])
-    digest = hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest()
-    size = sum(file.stat().st_size for file in files)
-    return {
-        "path": path, "hash": "md5", "md5": f"{digest}.dir", "size": size, "nfiles": len(listing),
-    }  # fmt: skip
-
-
-def read_yaml(path: Path) -> Any:
-    """Read YAML 1.2, as DVC writes it."""
-    try:
-        return YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run from the repository root") from None
-
-
 def _fits(lineage: Lineage, entry: Entry) -> bool:
     """Whether what other stages made is still what this entry was made from."""
     made = {out["path"]: out for other in lineage.entries.values() for out in other["outs"]}
@@ -172,20 +130,18 @@ def _is_on_disk(root: Path, out: Entry) -> bool:
 
 
 def _read_stages(path: Path, params: dict[str, Any]) -> dict[str, Stage]:
-    stages = {}
-    for name, content in read_yaml(path)["stages"].items():
-        stages[name] = Stage(
+    stages = {
+        name: Stage(
             name,
             _fill_in(content["cmd"], params),
             _paths(content.get("deps", []), params),
             content.get("params", []),
             _paths(content.get("outs", []), params),
         )
+        for name, content in read_params(path)["stages"].items()
+    }
     makers = {out: stage.name for stage in stages.values() for out in stage.outs}
-    graph = {
-        name: [makers[dep] for dep in stage.deps if dep in makers]
-        for name, stage in stages.items()
-    }  # fmt: skip
+    graph = {n: [makers[dep] for dep in s.deps if dep in makers] for n, s in stages.items()}
     return {name: stages[name] for name in TopologicalSorter(graph).static_order()}
 
 
@@ -204,8 +160,3 @@ def _look_up(params: dict[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found[part]
     return found
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

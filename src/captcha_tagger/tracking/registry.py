@@ -3,107 +3,86 @@
 A run id, a run's name, the start of its key, an alias -> what the store has of it.
 """
 
-import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.errors import InputError, hide_password
+from captcha_tagger.base.places import root_folder
 from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
-from captcha_tagger.tracking import store as tracking
+from captcha_tagger.tracking import store
 from captcha_tagger.tracking.lineage import read_lineage
+from captcha_tagger.tracking.origin import read_git
+from captcha_tagger.tracking.row import MODEL
 
 HERE = ("workspace", ".")  # the experiment on disk
 LINEAGE_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
 REGISTERED, CHAMPION = "captcha-tagger", "champion"
 
 
+@store.answering()
 def load_side(called: str) -> Side:
     """A run as one side of a comparison, from its artifacts: they hold no images."""
-    client = tracking.connect()
-    run_id = find_experiment(client, called)
-    wanted = {LOCK, *NEEDED, *CURVES}
-    folders = {str(Path(path).parent) for path in wanted}
-    stored = {
-        artifact.path
-        for folder in folders
-        for artifact in client.list_artifacts(run_id, None if folder == "." else folder)
-    }
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for path in sorted(wanted & stored):
-            (folder / path).parent.mkdir(exist_ok=True)
-            # Of a file alone, some stores keep the folder and some do not.
-            Path(client.download_artifacts(run_id, path, name)).replace(folder / path)
-        return read_side(client.get_run(run_id).info.run_name, folder, folder / LOCK)
+    client = store.connect()
+    return _load(client, find_experiment(client, called))
 
 
-def find_experiment(client: tracking.Client, name: str) -> str:
+@store.answering()
+def find_experiment(client: store.Client, name: str) -> str:
     """The id of the one parent run that `name` means; InputError if there is none.
 
     It is a run's id, name or start of its key; a Git revision or DVC experiment; or `workspace`.
     """
-    query = f"tags.`{tracking.ROLE}` = 'experiment'"
-    runs = tracking.search_runs(client, tracking.ensure_experiment(client), query)
-    keys = {run.info.run_id: run.data.tags[tracking.KEY] for run in runs}
-    named = [run.info.run_id for run in runs if name in (run.info.run_id, run.info.run_name)]
-    wanted = name
-    if not named and (name in HERE or not any(key.startswith(name) for key in keys.values())):
-        wanted = read_lineage(Path.cwd()).key("fine_tune") if name in HERE else _key_at(name)
-    found = named or [run_id for run_id, key in keys.items() if key.startswith(wanted)]
+    experiment = store.find_experiment(client)
+    runs = store.search_runs(client, experiment, {store.ROLE: "experiment"}) if experiment else []
+    found = [run for run in runs if name in (run.info.run_id, run.info.run_name)]
+    if not found and name not in HERE:
+        found = [run for run in runs if run.data.tags[store.KEY].startswith(name)]
+    if not found:
+        key, model = _read_folder(root_folder()) if name in HERE else _read_revision(name)
+        found = [run for run in runs if run.data.tags[store.KEY] == key]
+        if len(found) > 1:  # repeats with other bits
+            found = [run for run in found if run.data.tags.get(MODEL) == model]
     if len(found) != 1:
-        raise InputError(f"{name}: {len(found)} runs in {client.tracking_uri} are called so")
-    return str(found[0])
-
-
-def _key_at(revision: str) -> str:
-    """The key of the experiment that a Git revision or DVC experiment holds."""
-    with TemporaryDirectory() as folder:
-        for file in LINEAGE_FILES:
-            show = ["git", "show", f"{revision}:./{file}"]
-            run = subprocess.run(show, capture_output=True, check=False)
-            if run.returncode:
-                raise InputError(
-                    f"{revision}: no run is called so, and no Git revision with {file}"
-                )
-            (Path(folder) / file).write_bytes(run.stdout)
-        return read_lineage(Path(folder)).key("fine_tune")
+        where = hide_password(client.tracking_uri)
+        raise InputError(f"{name}: {len(found)} runs in {where} are called so")
+    return str(found[0].info.run_id)
 
 
 def find_model(name: str) -> Path:
     """The model folder of a run, an alias (`@champion`, `name@alias`) or an MLflow model address.
 
-    Only weights and their JSON are downloaded: no code of the artifact is run.
+    No code of the artifact is run.
     """
-    client = tracking.connect()
-    try:
-        return tracking.download(f"{_locate_model(client, name)}/data/model")
-    except tracking.ERRORS as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{name}: no such model in {client.tracking_uri}: {reason}") from None
+    client = store.connect()
+    with store.answering():
+        folder = store.download(_locate_model(client, name)) / "data" / "model"
+    if not folder.is_dir():
+        raise InputError(f"{name}: this is no model of captcha-tagger")
+    return folder
 
 
+@store.answering()
 def register(name: str) -> str:
     """Register the run's model; it becomes the champion when it beats the one there is.
 
     Returns what happened, in one line.
     """
-    client = tracking.connect()
+    client = store.connect()
     run_id = find_experiment(client, name)
     number = _register_version(client, run_id)
     this = f"version {number} of {REGISTERED}"
-    champion = _find_champion(client)
-    if champion is None:
-        client.set_registered_model_alias(REGISTERED, CHAMPION, number)
-        return f"{this} is the champion: there was none"
-    crowned, champion_run = champion
+    crowned, rival = _find_champion(client)
     if crowned == number:
         return f"{this} is the champion already"
-    better, why = beats(load_side(run_id), load_side(champion_run))
+    if rival is not None:
+        better, why = beats(_load(client, run_id), _load(client, rival))
+    else:
+        better, why = True, f"the run of version {crowned} is deleted" if crowned else "the first"
     if not better:
         return f"{this} is registered; version {crowned} stays the champion: {why}"
     client.set_registered_model_alias(REGISTERED, CHAMPION, number)
-    return f"{this} is the champion now, version {crowned} was before: {why}"
+    return f"{this} is the champion now: {why}"
 
 
 def beats(new: Side, old: Side) -> tuple[bool, str]:
@@ -121,31 +100,72 @@ def beats(new: Side, old: Side) -> tuple[bool, str]:
     return new_scores > old_scores, why
 
 
-def _locate_model(client: tracking.Client, name: str) -> str:
-    if name.startswith(("models:/", "runs:/")):
+def _load(client: store.Client, run_id: str) -> Side:
+    wanted = {LOCK, *NEEDED, *CURVES}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in sorted(wanted & store.list_artifacts(client, run_id)):
+            (folder / path).parent.mkdir(exist_ok=True)
+            # Of a file alone, some stores keep the folder and some do not.
+            Path(client.download_artifacts(run_id, path, name)).replace(folder / path)
+        return read_side(client.get_run(run_id).info.run_name, folder, folder / LOCK)
+
+
+def _read_revision(revision: str) -> tuple[str, str | None]:
+    """Key and model of the experiment that a Git revision or DVC experiment holds."""
+    with TemporaryDirectory() as folder:
+        for file in LINEAGE_FILES:
+            text = read_git(root_folder(), "show", f"{revision}:./{file}")
+            if text is None:
+                raise InputError(f"{revision}: no run is called so, and no Git revision has {file}")
+            (Path(folder) / file).write_text(text, encoding="utf-8")
+        return _read_folder(Path(folder))
+
+
+def _read_folder(root: Path) -> tuple[str, str | None]:
+    lineage = read_lineage(root)
+    outs = lineage.entry("fine_tune")["outs"]
+    return lineage.key("fine_tune"), outs[0]["md5"] if outs else None
+
+
+def _locate_model(client: store.Client, name: str) -> str:
+    """The address of a model's files, so that nothing deleted or half-made is taken for it."""
+    if name.startswith("models:/"):
         return name
     if "@" in name:
         model, _, alias = name.partition("@")
         return f"models:/{model or REGISTERED}@{alias}"
-    outputs = client.get_run(find_experiment(client, name)).outputs
-    if outputs is None or not outputs.model_outputs:
-        raise InputError(f"{name}: this run has no model")
-    return f"models:/{outputs.model_outputs[-1].model_id}"
+    is_address = name.startswith("runs:/")
+    run_id = name.split("/")[1] if is_address else find_experiment(client, name)
+    return str(_find_model(client, run_id).model_uri)
 
 
-def _register_version(client: tracking.Client, run_id: str) -> str:
+def _find_model(client: store.Client, run_id: str) -> store.Logged:
+    found = store.find_model(client, client.get_run(run_id))
+    if found is None:
+        raise InputError(f"{run_id}: this run has no model in the store; try captcha-tagger record")
+    return found
+
+
+def _register_version(client: store.Client, run_id: str) -> str:
+    """The number of the version that is this run's model, a new one if there is none."""
+    model = _find_model(client, run_id)
     for found in client.search_model_versions(f"name = '{REGISTERED}'"):
-        if found.run_id == run_id:
+        if found.source == model.model_uri:
             return str(found.version)
-    return tracking.register(_locate_model(client, run_id), REGISTERED)
+    return store.register(model, REGISTERED)
 
 
-def _find_champion(client: tracking.Client) -> tuple[str, str] | None:
-    """Version and run id of the champion, if there is one."""
+def _find_champion(client: store.Client) -> tuple[str | None, str | None]:
+    """Its version and its run's id; None where there is no champion, or its run is deleted."""
+    found = client.search_registered_models(f"name = '{REGISTERED}'")
+    number = found[0].aliases.get(CHAMPION) if found else None
+    if number is None:
+        return None, None
+    run_id = str(client.get_model_version(REGISTERED, number).run_id)
     try:
-        found = client.get_model_version_by_alias(REGISTERED, CHAMPION)
-    except tracking.ERRORS as error:
-        if not tracking.is_absence(error):
-            raise
-        return None
-    return str(found.version), str(found.run_id)
+        with store.answering():
+            is_active = client.get_run(run_id).info.lifecycle_stage == "active"
+    except InputError:  # nothing is left of it
+        is_active = False
+    return str(number), run_id if is_active else None

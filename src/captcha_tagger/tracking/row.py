@@ -4,111 +4,129 @@ A Lineage, its outputs and the facts of training -> Row: plain values that any s
 """
 
 import csv
-import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captcha_tagger.base.files import read_json, read_table
+from captcha_tagger.base.files import read_table
+from captcha_tagger.compare.side import flatten
+from captcha_tagger.engine.journal import read_facts
 from captcha_tagger.evaluate.scores import read_scores
-from captcha_tagger.tracking.lineage import PARAMS, PHASES, Lineage
+from captcha_tagger.tracking.lineage import PARAMS, Lineage
 
 STEP_METRICS = ("loss", "learning_rate")
 EPOCH_METRICS = (
     "train_loss", "validation_loss", "label_accuracy", "exact_set", "micro_f1", "text_accuracy",
     "character_error_rate",
 )  # fmt: skip
-LONGEST_VALUE = 6000  # of a param in MLflow
+LABEL_METRICS = ("precision", "recall", "f1", "average_precision", "support")
+MODEL = "dvc.fine_tune"  # tag: DVC's hash of the output that holds the model
+RESTORED = "restored_from"  # tag of a phase: the key of the experiment that trained it
+NAME = "mlflow.runName"  # tag: what the store calls a run
+SYSTEM = "system/"  # metrics whose steps are milliseconds since the start
 
 Point = tuple[str, int, float]  # metric, step, value
 
 
 @dataclass(frozen=True)
-class PhaseRow:
-    """One training stage: its own params, curve and facts."""
-
-    key: str
-    status: str
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, float]
-    curve: list[Point]
-    system: list[tuple[str, int, float]] = field(default_factory=list)  # metric, time in ms, value
-
-
-@dataclass(frozen=True)
 class Row:
-    """One experiment; `hints` are tags that hold only where nothing better is known."""
+    """One run of the store: an experiment, or one of its training phases."""
 
     key: str
     status: str
+    start: int | None  # of the training, in ms since 1970; None where nobody remembers
     params: dict[str, str]
     tags: dict[str, str]
-    hints: dict[str, str]
     metrics: dict[str, float]
     curve: list[Point]
-    phases: dict[str, PhaseRow]
-    datasets: list[dict[str, str]]
-    model: str | None  # DVC's hash of the output that holds it
+    phases: dict[str, "Row"] = field(default_factory=dict)
+    datasets: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def model(self) -> str | None:
+        """DVC's hash of the output that holds the trained model; None while there is none."""
+        return self.tags.get(MODEL)
+
+    def contradicts(self, stored: Mapping[tuple[str, int], float]) -> bool:
+        """Whether a store shows a point, by name and step, that the curve has not or otherwise.
+
+        Points after the curve's last step are those of a training that is further on.
+        """
+        truth = {(name, step): v for name, step, v in self.curve if not name.startswith(SYSTEM)}
+        last = max((step for _, step in truth), default=-1)
+        names = {name for name, _ in truth}
+        return any(
+            value != truth.get((name, step))
+            for (name, step), value in stored.items()
+            if name in names and step <= last
+        )
 
 
-def build_row(
-    lineage: Lineage, facts: Mapping[str, Path], live: Mapping[str, str], hints: dict[str, str]
-) -> Row:
-    """The row of the experiment on disk.
-
-    `facts` are folders with what each phase told of its training; `live` are the phases without
-    outputs yet, and their status.
-    """
-    key = lineage.key("fine_tune")
-    sections = _sections(lineage, lineage.upstream("fine_tune"))
-    phases = {
-        phase: _build_phase(lineage, phase, facts.get(phase), live.get(phase, "FINISHED"), key)
-        for phase in PHASES
-        if phase in lineage.trusted or phase in live
-    }
-    done = {phase for phase in phases if phase not in live}
-    later = {name: values for name, values in lineage.params.items() if name not in sections}
-    for name in set(lineage.entries) - set(lineage.upstream("fine_tune")):
-        later |= {
-            section: values
-            for section, values in _sections(lineage, [name]).items()
-            if section not in sections
-        }
+def build_row(lineage: Lineage, phases: dict[str, Row], origin: Mapping[str, str]) -> Row:
+    """The row of the experiment on disk; `origin` are the tags that say where it comes from."""
+    params = training_params(lineage)
+    others = set(lineage.entries) - set(lineage.upstream("fine_tune"))
+    later = flatten({**lineage.params, **_sections(lineage, others)})
+    live = {name for name, phase in phases.items() if phase.status != "FINISHED"}
+    made = {name: lineage.entries[name]["outs"] for name in lineage.trusted - live}
+    starts = [phase.start for phase in phases.values() if RESTORED not in phase.tags]
+    tune = phases.get("fine_tune")
     return Row(
-        key=key,
-        status=next(iter(live.values()), "FINISHED"),
-        params=flatten(sections),
+        key=lineage.key("fine_tune"),
+        status=[phase.status for phase in phases.values()][-1],
+        start=min(filter(None, starts), default=None),
+        params=params,
         tags={
-            **flatten(later),
-            **{
-                f"dvc.{name}": entry["outs"][0]["md5"]
-                for name, entry in lineage.entries.items()
-                if entry["outs"]
-            },
-            **_unfreezing(phases),
-            **_machine_tags(phases),
+            **{name: value for name, value in later.items() if name not in params},
+            **{f"dvc.{name}": outs[0]["md5"] for name, outs in made.items() if outs},
+            **({"unfrozen_at_step": str(_first_step(tune))} if tune and tune.curve else {}),
+            **{n: v for phase in phases.values() for n, v in phase.tags.items() if n != RESTORED},
+            **origin,
         },
-        hints=hints,
-        metrics={**_totals(phases), **_scores(lineage)},
-        curve=[point for phase in phases.values() for point in phase.curve],
+        metrics={**_totals(phases.values()), **_scores(lineage)},
+        curve=[point for p in phases.values() for point in p.curve if not _is_system(point)],
         phases=phases,
-        datasets=_datasets(lineage),
-        model=lineage.entries["fine_tune"]["outs"][0]["md5"] if "fine_tune" in done else None,
+        datasets=[
+            {"name": out["path"], "digest": out["md5"], "context": stage}
+            for stage in ("ingest", "split")
+            for out in lineage.entry(stage)["outs"]
+        ],
     )
 
 
-def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested params as dotted names and the values as YAML writes them."""
-    flat: dict[str, str] = {}
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            flat[f"{prefix}{name}"] = text[:LONGEST_VALUE]
-    return flat
+def build_phase(lineage: Lineage, phase: str, told: Path, status: str = "FINISHED") -> Row:
+    """The row of one training phase; `told` is the folder of what it told of its training.
+
+    While it trains or when it has failed, its curve lies there, too.
+    """
+    facts = read_facts(told)
+    row_key = lineage.key("fine_tune")
+    restored = {} if facts.get("row", row_key) == row_key else {RESTORED: facts["row"]}
+    spent = ("wall_seconds", "gpu_seconds")
+    curve = lineage.root / "data" / phase if status == "FINISHED" else told
+    return Row(
+        key=lineage.key(phase),
+        status=status,
+        start=facts.get("started"),
+        params=flatten(_sections(lineage, [phase])),
+        tags={**restored, **facts.get("tags", {})},
+        metrics={name: facts[name] for name in spent if name in facts},
+        curve=_read_curve(curve) + _read_system(told / "system.csv"),
+    )
+
+
+def row_from_json(content: dict[str, Any]) -> Row:
+    """The Row whose `asdict` was written as JSON; TypeError or KeyError if it is another's."""
+    phases = {name: row_from_json(phase) for name, phase in content["phases"].items()}
+    curve = [(str(name), int(step), float(value)) for name, step, value in content["curve"]]
+    return Row(**{**content, "phases": phases, "curve": curve})
+
+
+def training_params(lineage: Lineage) -> dict[str, str]:
+    """Every param that the trained model depends on, flat."""
+    return flatten(_sections(lineage, lineage.upstream("fine_tune")))
 
 
 def metric_name(prefix: str, label: str) -> str:
@@ -119,74 +137,40 @@ def metric_name(prefix: str, label: str) -> str:
 
 
 def _sections(lineage: Lineage, names: Iterable[str]) -> dict[str, Any]:
-    return {
-        section: values
-        for name in names
-        for section, values in lineage.entry(name)["params"][PARAMS].items()
-    }
-
-
-def _build_phase(
-    lineage: Lineage, phase: str, told: Path | None, status: str, row_key: str
-) -> PhaseRow:
-    facts = read_json(told / "facts.json") if told else {}
-    trained_for = facts.get("row", row_key)
-    restored = {} if trained_for == row_key else {"restored_from": trained_for}
-    finished = status == "FINISHED"
-    return PhaseRow(
-        key=lineage.key(phase),
-        status=status,
-        params=flatten(_sections(lineage, [phase])),
-        tags={**restored, **facts.get("tags", {})},
-        metrics={name: facts[name] for name in ("wall_seconds", "gpu_seconds") if name in facts},
-        curve=_read_curve(lineage.root / "data" / phase if finished or told is None else told),
-        system=_read_system(told / "system.csv") if told else [],
-    )
+    """The params of these stages, as dvc.lock has them."""
+    entries = [lineage.entry(name) for name in names]
+    return {section: v for entry in entries for section, v in entry["params"][PARAMS].items()}
 
 
 def _read_curve(folder: Path) -> list[Point]:
-    steps, epochs = (
-        read_table(path) if (path := folder / name).exists() else []
-        for name in ("steps.csv", "epochs.csv")
-    )
-    return [
-        *(
-            (f"step/{name}", int(row["step"]), float(row[name]))
-            for row in steps
-            for name in STEP_METRICS
-        ),
-        *(
-            (f"epoch/{name}", int(row["step"]), float(row[name]))
-            for row in epochs
-            for name in EPOCH_METRICS
-            if name in row  # some heads read no texts
-        ),
-    ]
+    """The points of both history files that are numbers, as far as there are any."""
+    points = []
+    for kind, names in (("step", STEP_METRICS), ("epoch", EPOCH_METRICS)):
+        path = folder / f"{kind}s.csv"
+        for row in read_table(path) if path.exists() else []:
+            there = [name for name in names if name in row]  # some heads read no texts
+            points += [(f"{kind}/{name}", int(row["step"]), float(row[name])) for name in there]
+    return [point for point in points if math.isfinite(point[2])]
 
 
-def _read_system(path: Path) -> list[tuple[str, int, float]]:
+def _read_system(path: Path) -> list[Point]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return [(name, int(time), float(value)) for name, time, value in csv.reader(file)]
 
 
-def _unfreezing(phases: Mapping[str, PhaseRow]) -> dict[str, str]:
-    steps = [step for _, step, _ in phases["fine_tune"].curve] if "fine_tune" in phases else []
-    return {"unfrozen_at_step": str(min(steps))} if steps else {}
+def _is_system(point: Point) -> bool:
+    return point[0].startswith(SYSTEM)
 
 
-def _machine_tags(phases: Mapping[str, PhaseRow]) -> dict[str, str]:
-    """Device and versions of the last phase that left any."""
-    tags: dict[str, str] = {}
-    for phase in phases.values():
-        tags |= {name: value for name, value in phase.tags.items() if name != "restored_from"}
-    return tags
+def _first_step(phase: Row) -> int:
+    return min(point[1] for point in phase.curve if not _is_system(point))
 
 
-def _totals(phases: Mapping[str, PhaseRow]) -> dict[str, float]:
+def _totals(phases: Iterable[Row]) -> dict[str, float]:
     totals: dict[str, float] = {}
-    for phase in phases.values():
+    for phase in phases:
         for name, value in phase.metrics.items():
             totals[name] = totals.get(name, 0.0) + value
     return totals
@@ -202,20 +186,10 @@ def _scores(lineage: Lineage) -> dict[str, float]:
     for name, bounds in content["intervals"].items():
         scores |= {f"{name}_{end}": value for end, value in bounds.items()}
     for row in read_table(folder / "labels.csv"):
-        for name, text in row.items():
-            if name in ("precision", "recall", "f1", "average_precision", "support"):
-                scores[metric_name(name, row["label"])] = float(text)
-    return {name: value for name, value in scores.items() if value == value}  # NaN: undefined
+        names = [name for name in LABEL_METRICS if name in row]
+        scores |= {metric_name(name, row["label"]): float(row[name]) for name in names}
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _datasets(lineage: Lineage) -> list[dict[str, str]]:
-    """The data that training saw, each with DVC's hash as digest."""
-    found = []
-    for stage in ("ingest", "split"):
-        for out in lineage.entry(stage)["outs"]:
-            found.append({"name": out["path"], "digest": out["md5"], "context": stage})
-    return found

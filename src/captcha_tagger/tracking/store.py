@@ -1,23 +1,27 @@
 """The only import of MLflow: makes the store agree with what waits in the outbox.
 
-One parent run an experiment, found by the key in its tags, with a nested run per training phase.
-Everything here may run twice, be killed, or meet another process doing the same.
+One parent run an experiment, found by the key in its tags, with a nested run per training phase; a
+repeat that shows other values is a run of its own. Everything here may run twice, be killed, or
+meet another process doing the same: it writes what the store lacks, and looks again.
 """
 
 import base64
-import fcntl
 import json
 import os
 import shutil
+import sqlite3
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -25,25 +29,24 @@ import mlflow  # its settings are read on import
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
-from mlflow.artifacts import download_artifacts
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from alembic.util.exc import CommandError
+from mlflow import entities
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
-from mlflow.tracking import MlflowClient
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Schema
 from sqlalchemy.exc import SQLAlchemyError
 
-from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import read_json
-from captcha_tagger.base.places import root_folder, state_folder
+from captcha_tagger.base.errors import InputError, hide_password
+from captcha_tagger.base.files import hash_path, lock_file, read_json
+from captcha_tagger.base.places import root_folder, state_folder, store_address
 from captcha_tagger.predict.predictor import encode
 from captcha_tagger.predict.serving import COLUMN
 from captcha_tagger.tracking import outbox
-from captcha_tagger.tracking.agreement import Logged, changed_scores, contradicts, missing_points
+from captcha_tagger.tracking.row import MODEL, NAME, Row
 
 KEY, ROLE, ARTIFACTS = "captcha_tagger.key", "captcha_tagger.role", "captcha_tagger.artifacts"
-MODEL = "dvc.fine_tune"  # DVC's hash of the output that holds the model
+REPEAT, PARENT = "repeat_of", "mlflow.parentRunId"
+SERVED_FILES = {"MLmodel", "data/model/model.json", "data/model/weights.safetensors"}
 SERVED_WITH = (
     "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch", "torchvision",
 )  # fmt: skip
@@ -61,207 +64,269 @@ SIGNATURE = ModelSignature(
         ]
     ),
 )
-Client = MlflowClient
-ERRORS = (MlflowException, SQLAlchemyError, OSError)
-METRICS_A_BATCH, OTHERS_A_BATCH = 1000, 100  # MLflow's limits
+ERRORS = (MlflowException, SQLAlchemyError, CommandError, ImportError, OSError)
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+LOCK_SECONDS = 300.0
+LONGEST = 6000  # value of a param or tag in MLflow
+LOCATIONS = (  # where artifacts lie, in MLflow's tables
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+Client: TypeAlias = mlflow.MlflowClient
+Logged: TypeAlias = entities.LoggedModel
 
 
-def is_absence(error: Exception) -> bool:
-    """Whether an error says that a model or alias is not there, not that the store fails."""
-    absent = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-    return getattr(error, "error_code", None) in absent
+class StoreError(OSError):
+    """The store does not answer, or not as it should: one line, without a password."""
 
 
-def connect() -> MlflowClient:
-    """The store of MLFLOW_TRACKING_URI, else SQLite beside the repository's dvc.yaml."""
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(f"sqlite:///{root_folder() / 'mlflow.db'}")
-    with _alone():  # two processes that create SQLite's tables at once break both
-        return MlflowClient()
+@contextmanager
+def answering() -> Iterator[None]:
+    """Let whatever MLflow and what is below it raise be a StoreError, or InputError for absence."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except ERRORS as error:
+        reason = hide_password(str(error).split("\n")[0])
+        if getattr(error, "error_code", None) in ABSENT:
+            raise InputError(f"not in the MLflow store: {reason}") from None
+        raise StoreError(f"the MLflow store does not answer: {reason}") from None
 
 
-def record_all(client: MlflowClient) -> list[str]:
+@answering()
+def connect(*, create: bool = False) -> Client:
+    """A client of the store; InputError where there is none, unless it may be created."""
+    address = store_address(create=create)
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        _follow_move(root_folder() / "mlflow.db")
+    mlflow.set_tracking_uri(address)
+    # Two processes that create SQLite's tables at once break both.
+    with lock_file(state_folder() / "connect.lock", LOCK_SECONDS) if create else nullcontext():
+        client = Client()
+    with suppress(OSError):  # MLflow makes the folder of a quoted path, too
+        Path(address.removeprefix("sqlite:///")).parent.rmdir()
+    return client
+
+
+def record_all(client: Client) -> list[str]:
     """Empty the outbox into the store; returns the ids of the parent runs."""
-    with _alone():
-        done: list[str] = []
-        failed: list[Exception] = []
-        for entry in outbox.waiting():
+    done: list[str] = []
+    failed: list[StoreError] = []
+    with lock_file(state_folder() / "record.lock", LOCK_SECONDS):  # SQLite has one writer
+        for entry, row in outbox.waiting():
             try:
-                done.append(push(client, entry))
-            except ERRORS as error:  # the others may still be taken
-                failed.append(error)
-            else:
+                done.append(push(client, entry, row))
                 shutil.rmtree(entry)
-        if failed:
-            raise failed[0]
-        return done
+            except StoreError as error:  # the others may still be taken
+                failed.append(error)
+    if failed:
+        raise failed[0]
+    return done
 
 
-def push(client: MlflowClient, entry: Path) -> str:
-    """Make the store agree with one entry of the outbox; returns the id of the parent run."""
-    row = read_json(entry / "row.json")
+@answering()
+def push(client: Client, entry: Path, row: Row) -> str:
+    """Make the store show all of an entry, and see that it does; returns the parent run's id."""
     experiment = ensure_experiment(client)
-    run = _agree(client, experiment, row, role="experiment", parent=None)
-    run_id = run.info.run_id
-    for phase, content in row["phases"].items():
-        _agree(client, experiment, content, role=phase, parent=run_id)
-    _log_datasets(client, run, row["datasets"])
-    _log_artifacts(client, run, entry / "artifacts")
-    if row["model"] is not None:
-        _log_model(client, run, row, entry)
-    return str(run_id)
+    parent = _find_or_create(client, experiment, row, {ROLE: "experiment"})
+    run_id = str(parent.info.run_id)
+    if row.model is None and MODEL in parent.data.tags:
+        return run_id  # a repeat that has shown nothing new so far
+    runs = {run_id: row}
+    for role, phase in row.phases.items():
+        nested = _find_or_create(client, experiment, phase, {ROLE: role, PARENT: run_id})
+        runs[nested.info.run_id] = phase
+
+    def complete() -> bool:
+        """Write what is lacking; returns whether anything was."""
+        lacked = [_fill(client, one, of) for one, of in runs.items()]
+        lacked += [_log_artifacts(client, run_id, entry), _log_model(client, run_id, row, entry)]
+        return any(lacked)
+
+    _log_datasets(client, run_id, row)
+    if complete() and row.status != "RUNNING" and complete():
+        raise StoreError(f"{run_id}: the MLflow store does not show what was written to it")
+    return run_id
 
 
-def ensure_experiment(client: MlflowClient) -> str:
-    """The experiment's id; created with an absolute artifact location where the store is ours."""
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "captcha-tagger")
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        ours = mlflow.get_tracking_uri().startswith("sqlite:")
-        location = (root_folder() / "mlruns").as_uri() if ours else None
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-                raise
-            found = client.get_experiment_by_name(name)  # another machine was first
+def find_experiment(client: Client) -> str | None:
+    """The id of the experiment that rows go to; None when there is none yet."""
+    found = client.get_experiment_by_name(_experiment_name())
+    if found is not None and found.lifecycle_stage == "deleted":
+        raise InputError(f"{found.name}: this MLflow experiment is deleted; restore it")
+    return None if found is None else str(found.experiment_id)
+
+
+def ensure_experiment(client: Client) -> str:
+    """Its id; created with an absolute artifact location where the store is a file of ours."""
+    ours = mlflow.get_tracking_uri().startswith("sqlite:")
+    location = (root_folder() / "mlruns").as_uri() if ours else None
+    found = find_experiment(client)
+    with suppress(MlflowException):  # another machine may be first
+        found = found or client.create_experiment(_experiment_name(), artifact_location=location)
+    found = found or find_experiment(client)
     assert found is not None
-    if found.lifecycle_stage == "deleted":
-        raise InputError(f"{name}: this MLflow experiment is deleted; restore it or name another")
-    return str(found.experiment_id)
+    return str(found)
 
 
-def find_runs(client: MlflowClient, experiment: str, key: str, role: str) -> list[Run]:
-    """The runs of a key, the oldest first."""
-    query = f"tags.`{KEY}` = '{key}' and tags.`{ROLE}` = '{role}'"
-    found = search_runs(client, experiment, query)
-    return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
-
-
-def search_runs(client: MlflowClient, experiment: str, query: str) -> list[Run]:
-    """Every run of the experiment that the query finds; the store gives them by the thousand."""
+def search_runs(client: Client, experiment: str, tags: dict[str, str]) -> list[entities.Run]:
+    """Every run with these tags, the oldest first; the store gives them by the thousand."""
+    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     page = client.search_runs([experiment], query)
     found = list(page)
     while page.token:
         page = client.search_runs([experiment], query, page_token=page.token)
         found += page
-    return found
+    return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
-def _agree(
-    client: MlflowClient, experiment: str, row: dict[str, Any], *, role: str, parent: str | None
-) -> Run:
-    """Find or create the run of this key and bring it to what the row says."""
-    run = _find(client, experiment, row["key"], role, parent)
-    stored = _stored(client, run, row) if run else []
-    if run is not None and contradicts(stored, row):
-        # A metric cannot be taken back, and a row that shows two trainings would lie.
-        client.delete_run(run.info.run_id)
-        run = None
-    if run is None:
-        run, stored = _create(client, experiment, row, role, parent), []
-    known = run.data.tags
-    tags = {name: value for name, value in row.get("hints", {}).items()
-            if row.get("from_stage") or name not in known}  # fmt: skip
-    tags |= row["tags"]
-    _log_params(client, run, row["params"])
-    _log_tags(client, run, {n: v for n, v in tags.items() if known.get(n) != v})
-    now = time.time_ns() // 1_000_000
-    points = missing_points(stored, row, run.info.start_time)
-    _log_points(client, run, points + changed_scores(run.data.metrics, row, now))
-    if row["status"] == "RUNNING":
-        client.update_run(run.info.run_id, status="RUNNING")
-    else:
-        client.set_terminated(run.info.run_id, row["status"])
-    return client.get_run(run.info.run_id)
+def find_model(client: Client, run: entities.Run) -> Logged | None:
+    """The model of a run: not deleted, of the hash that the run names, ready, with its files."""
+    ready, wanted = entities.LoggedModelStatus.READY, run.data.tags.get(MODEL)
+    for model in _search_models(client, run):
+        if model.status == ready and model.tags.get(MODEL) == wanted:
+            files = _list_files(partial(client.list_logged_model_artifacts, model.model_id))
+            if {path for path, size in files if size} >= SERVED_FILES:
+                return model
+    return None
 
 
-def _find(
-    client: MlflowClient, experiment: str, key: str, role: str, parent: str | None
-) -> Run | None:
-    """The run of this key; of several, made by machines that raced, the oldest stays."""
-    found = [
-        run
-        for run in find_runs(client, experiment, key, role)
-        if parent is None or run.data.tags.get("mlflow.parentRunId") == parent
-    ]
-    for extra in found[1:]:
-        client.delete_run(extra.info.run_id)
-    return found[0] if found else None
+def list_artifacts(client: Client, run_id: str) -> set[str]:
+    """The paths of all files of a run."""
+    return {path for path, _ in _list_files(partial(client.list_artifacts, run_id))}
 
 
-def _create(
-    client: MlflowClient, experiment: str, row: dict[str, Any], role: str, parent: str | None
-) -> Run:
-    tags = {KEY: row["key"], ROLE: role, "mlflow.source.name": "dvc.yaml"}
-    if parent is not None:
-        tags["mlflow.parentRunId"] = parent
-    name = role if parent else row.get("hints", {}).get("dvc.exp_name", row["key"][:8])
-    return client.create_run(experiment, tags=tags, run_name=name)
+def download(uri: str) -> Path:
+    """The files of a run or model, by their MLflow address, in a local folder."""
+    return Path(mlflow.artifacts.download_artifacts(uri))
 
 
-def _stored(client: MlflowClient, run: Run, row: dict[str, Any]) -> list[Logged]:
-    """Every value that the run has of the row's curves and samples."""
-    names = {name for name, _, _ in [*row["curve"], *row.get("system", [])]}
-    return [
-        Logged(name, metric.value, metric.timestamp, metric.step)
-        for name in sorted(names & run.data.metrics.keys())
-        for metric in client.get_metric_history(run.info.run_id, name)
-    ]
+def register(model: Logged, name: str) -> str:
+    """Register a model under the name; returns the version's number."""
+    return str(mlflow.register_model(model.model_uri, name).version)
 
 
-def _log_points(client: MlflowClient, run: Run, points: list[Logged]) -> None:
-    metrics = [Metric(point.name, point.value, point.time, point.step) for point in points]
-    for part in _chunks(metrics, METRICS_A_BATCH):
-        client.log_batch(run.info.run_id, metrics=part)
+def _experiment_name() -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", "captcha-tagger")
 
 
-def _log_params(client: MlflowClient, run: Run, params: dict[str, str]) -> None:
-    new = [Param(n, v) for n, v in params.items() if n not in run.data.params]
-    for part in _chunks(new, OTHERS_A_BATCH):
-        client.log_batch(run.info.run_id, params=part)
-
-
-def _log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
-    for part in _chunks([RunTag(n, v) for n, v in tags.items()], OTHERS_A_BATCH):
-        client.log_batch(run.info.run_id, tags=part)
-
-
-def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _log_datasets(client: MlflowClient, run: Run, datasets: list[dict[str, str]]) -> None:
-    known = {i.dataset.digest for i in run.inputs.dataset_inputs} if run.inputs else set()
-    inputs = [
-        DatasetInput(
-            Dataset(d["name"], d["digest"], "dvc", json.dumps({"path": d["name"]})),
-            [InputTag("mlflow.data.context", d["context"])],
-        )
-        for d in datasets
-        if d["digest"] not in known
-    ]
-    if inputs:
-        client.log_inputs(run.info.run_id, datasets=inputs)
-
-
-def _log_artifacts(client: MlflowClient, run: Run, folder: Path) -> None:
-    digest = outbox.hash_folder(folder)
-    if run.data.tags.get(ARTIFACTS) != digest:
-        client.log_artifacts(run.info.run_id, str(folder))
-        client.set_tag(run.info.run_id, ARTIFACTS, digest)
-
-
-def _log_model(client: MlflowClient, run: Run, row: dict[str, Any], entry: Path) -> None:
-    """Log the model unless the run has it: a pyfunc of our weights and code, no pickles."""
-    experiment, run_id = run.info.experiment_id, run.info.run_id
-    logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    if any(model.tags.get(MODEL) == row["model"] for model in logged):
+def _follow_move(database: Path) -> None:
+    """Where the repository was moved, let the artifacts' absolute locations follow; says so."""
+    here = (database.parent / "mlruns").as_uri()
+    if not database.exists():
         return
-    mlflow.set_experiment(
-        experiment_id=experiment
-    )  # a model goes where the process is, not its run
+    with suppress(sqlite3.Error), sqlite3.connect(database) as tables:  # MLflow says what is wrong
+        query = "select artifact_location from experiments where name like ?"
+        found = {row[0] for row in tables.execute(query, ["captcha-tagger%"])}
+        for there in found - {here}:
+            print(f"record: the artifacts have moved from {there} to {here}", file=sys.stderr)
+            size = len(there) + 1
+            for table, column in LOCATIONS:
+                begins = f"{column} = ? or substr({column}, 1, ?) = ? || '/'"
+                move = f"update {table} set {column} = ? || substr({column}, ?) where {begins}"
+                tables.execute(move, [here, size, there, size, there])
+
+
+def _find_or_create(
+    client: Client, experiment: str, row: Row, tags: dict[str, str]
+) -> entities.Run:
+    """The oldest run of the row's key that shows no other values than the row, or a new one."""
+    tags = {KEY: row.key, **tags}
+    same = search_runs(client, experiment, tags)
+    for run in same:
+        if not row.contradicts(_stored(client, run, row)):
+            return run
+    name = row.tags.get(NAME, tags[ROLE])
+    repeat = {REPEAT: same[0].info.run_id, NAME: f"{name} repeat {len(same)}"} if same else {}
+    more = {NAME: name, **repeat, "mlflow.source.name": "dvc.yaml"}
+    made = client.create_run(experiment, row.start or _now(), {**tags, **more})
+    known = {run.info.run_id for run in same}
+    new = [r for r in search_runs(client, experiment, tags) if r.info.run_id not in known]
+    if new[0].info.run_id != made.info.run_id:
+        client.delete_run(made.info.run_id)  # still empty: another machine was first
+    return new[0]
+
+
+def _stored(client: Client, run: entities.Run, row: Row) -> dict[tuple[str, int], float]:
+    """Every value that the run has of the row's curves, by name and step."""
+    names = {name for name, _, _ in row.curve} & run.data.metrics.keys()
+    histories = [client.get_metric_history(run.info.run_id, name) for name in sorted(names)]
+    return {(point.key, point.step): point.value for points in histories for point in points}
+
+
+def _fill(client: Client, run_id: str, row: Row) -> bool:
+    """Write what the run lacks of the row; returns whether it lacked anything."""
+    run = client.get_run(run_id)
+    known, start, stored = run.data, run.info.start_time, _stored(client, run, row)
+    # A point's time follows from the run, so that it is the same whoever writes it.
+    points = [(n, v, start + step, step) for n, step, v in row.curve if (n, step) not in stored]
+    points += [(n, v, _now(), 0) for n, v in row.metrics.items() if known.metrics.get(n) != v]
+    metrics = [entities.Metric(*point) for point in points]
+    params = [
+        entities.Param(n, v[:LONGEST]) for n, v in row.params.items() if n not in known.params
+    ]
+    tagged = {n: v[:LONGEST] for n, v in row.tags.items() if n != NAME}
+    changed = {n: v for n, v in tagged.items() if known.tags.get(n) != v}
+    tags = [entities.RunTag(n, v) for n, v in changed.items()]
+    lacked = bool(metrics or params or tags)
+    while metrics or params or tags:  # MLflow takes a thousand at once, 100 of these two
+        client.log_batch(run_id, metrics[:800], params[:100], tags[:100])
+        metrics, params, tags = metrics[800:], params[100:], tags[100:]
+    return _set_status(client, run, row) or lacked
+
+
+def _set_status(client: Client, run: entities.Run, row: Row) -> bool:
+    """Bring status and end to what they should be: a run lasts as long as its training took."""
+    seconds = row.metrics.get("wall_seconds", run.data.metrics.get("wall_seconds", 0.0))
+    end = run.info.start_time + round(1000 * seconds)
+    if row.status == "RUNNING" != run.info.status:
+        client.update_run(run.info.run_id, row.status)
+    elif row.status != "RUNNING" and (run.info.status, run.info.end_time) != (row.status, end):
+        client.set_terminated(run.info.run_id, row.status, end)
+    else:
+        return False
+    return True
+
+
+def _log_datasets(client: Client, run_id: str, row: Row) -> None:
+    """Say which data the training saw; MLflow keeps one of each."""
+    inputs = []
+    for data in row.datasets:
+        source = json.dumps({"path": data["name"]})
+        dataset = entities.Dataset(data["name"], data["digest"], "dvc", source)
+        context = entities.InputTag("mlflow.data.context", data["context"])
+        inputs.append(entities.DatasetInput(dataset, [context]))
+    client.log_inputs(run_id, datasets=inputs)
+
+
+def _log_artifacts(client: Client, run_id: str, entry: Path) -> bool:
+    """Log the folder of artifacts unless the run has the same, and every file of it."""
+    if (found := hash_path(entry, "artifacts")) is None:
+        return False
+    folder = entry / "artifacts"
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    files = {(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths}
+    known = client.get_run(run_id).data.tags.get(ARTIFACTS)
+    if known == found["md5"] and files <= set(_list_files(partial(client.list_artifacts, run_id))):
+        return False
+    client.log_artifacts(run_id, str(folder))
+    client.set_tag(run_id, ARTIFACTS, found["md5"])
+    return True
+
+
+def _log_model(client: Client, run_id: str, row: Row, entry: Path) -> bool:
+    """Log the model unless the run has it: a pyfunc of our weights and code, no pickles."""
+    run = client.get_run(run_id)
+    if row.model is None or find_model(client, run) is not None:
+        return False
+    ready, found = entities.LoggedModelStatus.READY, _search_models(client, run)
+    half_made = [m for m in found if m.status != ready or m.tags.get(MODEL) == row.model]
+    # A model goes to the process's experiment, not to that of its run.
+    mlflow.set_experiment(experiment_id=run.info.experiment_id)
     Model.log(
         artifact_path=None,
         name="model",
@@ -270,43 +335,41 @@ def _log_model(client: MlflowClient, run: Run, row: dict[str, Any], entry: Path)
         loader_module="captcha_tagger.predict.serving",
         data_path=str(entry / "model"),
         code_paths=[str(entry / "code" / "captcha_tagger")],
-        pip_requirements=[f"{name}=={_plain(version(name))}" for name in SERVED_WITH],
+        # A version without its local part, `2.11.0` of `2.11.0+cpu`, as an index knows it.
+        pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in SERVED_WITH],
         signature=SIGNATURE,
         input_example=_example(entry),
-        metadata={**row["hints"], KEY: row["key"], MODEL: row["model"]},
-        tags={KEY: row["key"], MODEL: row["model"]},
+        metadata={KEY: row.key, MODEL: row.model},
+        tags={KEY: row.key, MODEL: row.model},
     )
-    for model in logged:
+    for model in half_made:
         client.delete_logged_model(model.model_id)
+    return True
 
 
-def download(uri: str) -> Path:
-    """A model's file or folder, by its MLflow address, as a local path."""
-    return Path(download_artifacts(uri))
-
-
-def register(uri: str, name: str) -> str:
-    """Register the model of this address; returns the version's number."""
-    return str(mlflow.register_model(uri, name).version)
-
-
-def _plain(number: str) -> str:
-    """A version without its local part, `2.11.0` of `2.11.0+cpu`, as an index knows it."""
-    return number.partition("+")[0]
-
-
-def _example(entry: Path) -> Any:
+def _example(entry: Path) -> pd.DataFrame:
     """One grey image in the model's shape, as a client would send it."""
     card = read_json(entry / "model" / "model.json")
     grey = np.full((card["height"], card["width"]), 200, np.uint8)
     return pd.DataFrame({COLUMN: [base64.b64encode(encode(grey)).decode()]})
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One recording at a time on this machine: SQLite has one writer, a key one row."""
-    path = state_folder() / "record.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _search_models(client: Client, run: entities.Run) -> list[Logged]:
+    """The logged models of a run that are not deleted, the newest first."""
+    query = f"source_run_id = '{run.info.run_id}'"
+    return list(client.search_logged_models([run.info.experiment_id], query))
+
+
+def _list_files(
+    list_folder: Callable[[str | None], list[entities.FileInfo]], path: str | None = None
+) -> Iterator[tuple[str, int]]:
+    """Path and size of every stored file at or below the path."""
+    for found in list_folder(path):
+        if found.is_dir:
+            yield from _list_files(list_folder, found.path)
+        else:
+            yield found.path, found.file_size or 0
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000  # ms, as MLflow counts

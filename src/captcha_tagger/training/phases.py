@@ -130,21 +130,18 @@ def _train(
 ) -> History:
     model.to(machine.device)
     on_gpu = machine.device.type == "cuda"
-    journal = Journal(plan.phase, resume.key, machine.describe(), on_gpu=on_gpu)
-    if len(data.train):
-        train = data.train_images(machine.device)
-        validation = data.validation_images(machine.device)
-        fit(
-            model,
-            train,
-            validation,
-            plan,
-            machine,
-            resume,
-            history,
-            observe=lambda: journal.publish(history.steps, history.epochs),
-        )
-    journal.close()
+    with Journal(plan.phase, resume.key, machine.describe(), on_gpu=on_gpu) as journal:
+        if len(data.train):
+            fit(
+                model,
+                data.train_images(machine.device),
+                data.validation_images(machine.device),
+                plan,
+                machine,
+                resume,
+                history,
+                observe=lambda: journal.publish(history.steps, history.epochs),
+            )
     return history
 
 

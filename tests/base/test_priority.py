@@ -1,7 +1,7 @@
 import os
 import subprocess
 
-from captcha_tagger.tracking.priority import step_back
+from captcha_tagger.base.processes import step_back
 
 
 def test_a_background_process_steps_back() -> None:

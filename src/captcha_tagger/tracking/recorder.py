@@ -1,0 +1,154 @@
+"""The process that records: it turns files into rows of the outbox, and those into the store's.
+
+python -m captcha_tagger.tracking.recorder soon|now STAGE PID   # of a stage that has ended well
+python -m captcha_tagger.tracking.recorder follow JOURNAL       # of a training that goes on
+
+The caller waits until its output ends: from then on everything needed is copied.
+"""
+
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import write_json
+from captcha_tagger.base.places import root_folder, state_folder
+from captcha_tagger.base.processes import step_back
+from captcha_tagger.engine.journal import read_facts
+from captcha_tagger.tracking import outbox
+from captcha_tagger.tracking.lineage import PHASES, Lineage, read_lineage
+from captcha_tagger.tracking.origin import name_run, read_origin
+from captcha_tagger.tracking.row import NAME, Row, build_phase, build_row
+from captcha_tagger.tracking.sampling import is_alive, sample_process
+
+EVERY_SECONDS = 10.0
+KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
+
+
+def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
+    """Record what the stage of process `pid` has made; false when the store did not take it."""
+    seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
+    _keep_facts(lineage, stage, pid)
+    _put(lineage, seen, read_origin(lineage))
+    _let_go()
+    if soon:
+        step_back(os.getpid())
+    _sweep()
+    return _empty_outbox()
+
+
+def record_workspace() -> list[str]:
+    """Record what is on disk and all that waits; returns the ids of the rows.
+
+    InputError when there is nothing; OSError when the store does not answer or the disk is full.
+    """
+    from captcha_tagger.tracking import store  # slow to import
+
+    seen, lineage = time.time_ns(), read_lineage(root_folder())
+    _put(lineage, seen, {NAME: name_run(lineage)})
+    if not outbox.waiting():
+        raise InputError("nothing here has been trained by DVC; run dvc repro")
+    return store.record_all(store.connect(create=True))
+
+
+def follow(journal: Path) -> None:
+    """Carry the curves of a training to the store until it ends, without getting in its way."""
+    stage = journal.name.rpartition("-")[0]
+    lineage = read_lineage(Path.cwd(), stage)
+    phases = _read_phases(lineage, set(PHASES) - {stage})
+    origin = read_origin(lineage)
+    os.chdir(root_folder())  # DVC may throw this copy of the workspace away
+    step_back(os.getpid())
+    status = "RUNNING"
+    while status == "RUNNING" and (facts := read_facts(journal)):
+        seen, status = time.time_ns(), facts["status"]
+        if status in ("RUNNING", "FINISHED"):  # the latter has yet to write its outputs
+            ended = "KILLED" if status == "RUNNING" else "FAILED"
+            status = "RUNNING" if is_alive(facts) else ended
+        phases[stage] = build_phase(lineage, stage, journal, status)
+        outbox.put(build_row(lineage, phases, origin), seen, journal=str(journal))
+        _let_go()
+        _empty_outbox()
+        if status == "RUNNING":
+            sample_process(facts, journal / "system.csv")
+            time.sleep(EVERY_SECONDS)
+
+
+def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
+    """Put what has trained into the outbox; where its own training said its origin, that counts."""
+    phases = _read_phases(lineage, lineage.trusted & set(PHASES))
+    for phase in phases:
+        facts = read_facts(_facts_folder(lineage, phase))
+        if facts.get("row") == lineage.key("fine_tune"):
+            origin = facts["origin"]
+    if phases:
+        outbox.put(build_row(lineage, phases, origin), seen, lineage=lineage)
+
+
+def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, Row]:
+    done = [phase for phase in PHASES if phase in names & lineage.trusted]
+    return {phase: build_phase(lineage, phase, _facts_folder(lineage, phase)) for phase in done}
+
+
+def _facts_folder(lineage: Lineage, phase: str) -> Path:
+    return state_folder() / "facts" / f"{phase}-{lineage.key(phase)}"
+
+
+def _keep_facts(lineage: Lineage, stage: str, pid: int) -> None:
+    """Move the journal of the training that has just ended to `.state/facts/`, by its key."""
+    for journal in (state_folder() / "live").glob(f"{stage}-*"):
+        if (facts := read_facts(journal)).get("pid") == pid:
+            kept = _facts_folder(lineage, stage)
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(exist_ok=True)
+            journal.replace(kept)  # whoever follows it ends
+            more = {"row": lineage.key("fine_tune"), "origin": read_origin(lineage)}
+            write_json(kept / "facts.json", {**facts, **more})
+
+
+def _sweep() -> None:
+    """Remove what killed trainings and recorders left a month ago; what runs is touched often."""
+    for pattern in ("live/*", "resume/*", "outbox/.*.partial"):
+        for path in state_folder().glob(pattern):
+            with suppress(OSError):
+                newest = max(p.stat().st_mtime for p in (path, *path.glob("*")))
+                if time.time() - newest > KEPT_SECONDS:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _empty_outbox() -> bool:
+    """Record what waits; what cannot be recorded stays there, and one line says why."""
+    from captcha_tagger.tracking import store  # slow to import, and the caller waits no more
+
+    try:
+        store.record_all(store.connect(create=True))
+    except (InputError, OSError) as error:
+        print(f"record: {time.strftime('%Y-%m-%d %H:%M:%S')}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _let_go() -> None:
+    """End the output that the caller reads; what is printed later goes to the log."""
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+def main(words: list[str]) -> int:
+    try:
+        match words:
+            case ["soon" | "now" as when, stage, pid]:
+                return 0 if record_stage(stage, int(pid), soon=when == "soon") else 1
+            case ["follow", journal]:
+                follow(Path(journal))
+    except (InputError, OSError) as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
