@@ -104,7 +104,7 @@ def test_offline_it_says_what_to_do_instead(
     monkeypatch.setattr(
         weights, "_value_", models._api.Weights("http://127.0.0.1:9/w-0.pth", lambda: None, {})
     )
-    with pytest.raises(InputError, match="set it to synthetic, random or file"):
+    with pytest.raises(InputError, match="set it to shipped, synthetic, random or file"):
         imagenet_weights(RESNET)
 
 
