@@ -47,7 +47,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def test_the_stages_are_those_of_the_params_in_their_order() -> None:
-    assert set(STAGES) | {"read", "compute"} == set(Params.model_fields)
+    assert set(STAGES) | {"read", "serve", "compute"} == set(Params.model_fields)
 
 
 @pytest.mark.parametrize("stage", STAGES)

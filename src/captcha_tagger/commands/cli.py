@@ -63,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--json", action="store_true", help="print JSON for programs")
     predict.set_defaults(run=_predict)
 
+    serve = commands.add_parser("serve", help="answer on a page, and to programs, by HTTP")
+    serve.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
+    serve.add_argument("--host", default="127.0.0.1", help="an address of this machine")
+    serve.add_argument("--port", type=int, default=5001, help="0 for any that is free")
+    serve.set_defaults(run=_serve)
+
     export = commands.add_parser("export", help="write the model as a file for other programs")
     export.add_argument("out", type=Path, metavar="OUT", help="the file, such as model.onnx")
     export.add_argument("--format", choices=["onnx"], default="onnx")
@@ -139,6 +145,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
     how = validate(Read, words, "read.")
     return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.serve import serve
+
+    serve(arguments.model, arguments.host, arguments.port)
+    return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:

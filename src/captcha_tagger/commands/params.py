@@ -10,6 +10,7 @@ from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.network.params import Read
 from captcha_tagger.report.params import TopLosses
+from captcha_tagger.serve.params import Serve
 from captcha_tagger.split.params import Split
 from captcha_tagger.training.params import FineTune, TrainHead
 
@@ -26,6 +27,7 @@ class Params(Section):
     evaluate: Evaluate
     top_losses: TopLosses
     read: Read
+    serve: Serve
     compute: Compute
 
 

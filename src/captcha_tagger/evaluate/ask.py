@@ -39,12 +39,13 @@ def infer_evidence(
     """
     model.eval()
     batches = torch.split(torch.from_numpy(shown), BATCH)
-    look = grad_cam if isinstance(model.head, ConcatHead) else _look
     parts = [look(model, images.pixels(picks)).half().cpu() for picks in batches]
     return torch.cat(parts).numpy()
 
 
-@torch.no_grad()
-def _look(model: Tagger, pixels: Tensor) -> Tensor:
-    assert not isinstance(model.head, ConcatHead)
-    return model.head.show(model.features(pixels))
+def look(model: Tagger, pixels: Tensor) -> Tensor:
+    """Pixels (batch, channels, height, width) -> maps in 0..1 (batch, labels, rows, columns)."""
+    if isinstance(model.head, ConcatHead):
+        return grad_cam(model, pixels)
+    with torch.no_grad():
+        return model.head.show(model.features(pixels))

@@ -55,11 +55,11 @@ class Predictor:
     def __init__(
         self, folder: Path, device: torch.device | str = "cpu", how: Read = GREEDY
     ) -> None:
-        self._model = load_model(folder, device)
-        fold_batch_norms(self._model)
+        self.model = load_model(folder, device)
+        fold_batch_norms(self.model)
         self._device = torch.device(device)
         self._how = how
-        self.card = self._model.card
+        self.card = self.model.card
 
     def decode(self, image: bytes | NDArray[Any]) -> Pixels:
         """Pixels in the model's shape; InputError says why the image cannot be used."""
@@ -98,7 +98,7 @@ class Predictor:
     def _infer(self, batch: Sequence[Pixels]) -> Answer:
         pixels = torch.from_numpy(np.stack(batch)).to(self._device)
         with one_thread():
-            return self._model.answer(pixels)
+            return self.model.answer(pixels)
 
     def _name(self, probs: list[float], reading: Reading | None) -> Prediction:
         named = dict(zip(self.card.vocabulary, probs, strict=True))

@@ -1,0 +1,1 @@
+"""A model and images over HTTP in, answers out; for people and programs on this machine."""

@@ -1,0 +1,47 @@
+"""The body of a request -> the image files in it; HTTPException says what is wrong with it."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+JSON = "application/json"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["images"],
+    "properties": {
+        "images": {"type": "array", "items": {"type": "string", "contentEncoding": "base64"}}
+    },
+}
+BODY: dict[str, Any] = {  # as OpenAPI describes it
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        JSON: {"schema": SCHEMA},
+    },
+}
+
+
+def unpack(content_type: str, body: bytes, max_images: int) -> list[bytes]:
+    """Several images where it is JSON; otherwise the body is one, whatever it is called."""
+    if content_type.partition(";")[0].strip().lower() != JSON:
+        return [body]
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "the body is no JSON") from None
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list):
+        raise HTTPException(400, 'the JSON is to be {"images": [base64, ...]}')
+    if len(images) > max_images:
+        raise HTTPException(413, f"{len(images)} images are more than {max_images}")
+    return [_decode(number, image) for number, image in enumerate(images)]
+
+
+def _decode(number: int, text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        raise HTTPException(400, f"image {number}: not base64") from None
