@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=5001, help="0 for any that is free")
     serve.set_defaults(run=_serve)
 
+    label = commands.add_parser("label", help="label images on a page that proposes their texts")
+    label.add_argument("folder", type=Path, metavar="FOLDER", help="a folder or zip of images")
+    label.add_argument("--out", type=Path, default=Path("labels.csv"), help="the table that grows")
+    label.add_argument("--model", help="who proposes: model folder, MLflow run id or alias")
+    label.set_defaults(run=_label)
+
     export = commands.add_parser("export", help="write the model as a file for other programs")
     export.add_argument("out", type=Path, metavar="OUT", help="the file, such as model.onnx")
     export.add_argument("--format", choices=["onnx"], default="onnx")
@@ -151,6 +157,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.serve import serve
 
     serve(arguments.model, arguments.host, arguments.port)
+    return 0
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.label import label
+
+    label(arguments.folder, arguments.out, arguments.model)
     return 0
 
 

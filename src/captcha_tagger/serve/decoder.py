@@ -39,7 +39,7 @@ class Decoder:
         self._stop()
 
     def decode(self, images: Sequence[bytes]) -> list[Pixels]:
-        """The pixels of each; InputError says of the first that cannot be used which, and why.
+        """The pixels of each; InputError says which of several cannot be used, and why.
 
         All of them together may take `max_seconds`. BusyError after as long a wait for others.
         """
@@ -47,23 +47,26 @@ class Decoder:
             raise BusyError
         try:
             end = time.monotonic() + self._max_seconds
-            return [self._decode(number, data, end) for number, data in enumerate(images)]
+            return [
+                self._decode(f"image {number}: " if len(images) > 1 else "", data, end)
+                for number, data in enumerate(images)
+            ]
         finally:
             self._turn.release()
 
-    def _decode(self, number: int, data: bytes, end: float) -> Pixels:
+    def _decode(self, name: str, data: bytes, end: float) -> Pixels:
         try:
             task = self._pool.submit(_decode, data, self._shape, self._max_pixels)
             return task.result(timeout=max(0.0, end - time.monotonic()))
         except InputError as error:
-            raise InputError(f"image {number}: {error}") from None
+            raise InputError(f"{name}{error}") from None
         except TimeoutError:
             reason = f"takes more than {self._max_seconds:g} seconds"
         except BrokenProcessPool:
             reason = "damaged image: it crashes its decoder"
         self._stop()
         self._start()
-        raise InputError(f"image {number}: {reason}")
+        raise InputError(f"{name}{reason}")
 
     def _start(self) -> None:
         self._pool: ProcessPoolExecutor = start_pool(1)

@@ -4,6 +4,7 @@ FastAPI's applications on Uvicorn, which MLflow brings both.
 """
 
 import ipaddress
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from captcha_tagger.base.errors import InputError
 
+HOST = "127.0.0.1"
 MOST_CONNECTIONS = 64
 IDLE_SECONDS = 30
 
@@ -31,6 +33,7 @@ def run_server(app: ASGIApp, listener: socket.socket) -> None:
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=1,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # the usual end, once all is answered
         uvicorn.Server(config).run(sockets=[listener])
 

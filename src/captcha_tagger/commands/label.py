@@ -1,0 +1,66 @@
+"""The label command: a folder or zip of unlabelled images -> labels.csv, by a page on this machine.
+
+The texts are proposed by a model that was trained on these images, if there is one, else by what
+the shipped backbone reads in them.
+"""
+
+import secrets
+from pathlib import Path
+
+from captcha_tagger.base.files import lock_file
+from captcha_tagger.base.places import state_folder
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.commands.predict import find_model
+from captcha_tagger.ingest.ingest import limits_of
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.source import Source, open_source
+from captcha_tagger.label.app import make_app
+from captcha_tagger.label.candidates import look_at
+from captcha_tagger.label.choice import choose_backbone, is_made_from
+from captcha_tagger.label.reader import Reader, read_by_model
+from captcha_tagger.label.session import Session
+from captcha_tagger.label.table import LabelTable
+from captcha_tagger.network.card import CARD
+from captcha_tagger.serve.server import HOST, address_of, listen, run_server
+
+OWN_MODEL = Path("data/fine_tune/model")
+MANIFEST = Path("data/ingest/manifest.jsonl")
+
+
+def label(folder: Path, out: Path, model: str | None) -> None:
+    """Show the images until Ctrl-C; InputError when there are none, or `out` is another table."""
+    params = load_section("ingest", Ingest)
+    table = LabelTable(out)
+    with lock_file(state_folder() / "label.lock", wait_seconds=0):
+        num_labelled = len(table.read())  # before the images, which take longer
+        with open_source(folder, limits_of(params)) as source:
+            reader = _choose_reader(source, params, model)
+            candidates = look_at(source, params.max_image_pixels, reader)
+        session = Session(candidates, reader, table, params.case)
+        token = secrets.token_urlsafe(16)
+        with listen(HOST, 0) as listener:
+            print(
+                f"{len(candidates.files)} images; {num_labelled} rows in {out}; each answer is "
+                f"written at once, Ctrl-C ends it\n{address_of(listener)}{token}/",
+                flush=True,
+            )
+            run_server(make_app(session, token, HOST), listener)
+    _advise(folder, out, len(table.read()))
+
+
+def _choose_reader(source: Source, params: Ingest, model: str | None) -> Reader:
+    if model is not None:
+        return read_by_model(find_model(model), params.case)
+    if (OWN_MODEL / CARD).is_file() and is_made_from(MANIFEST, source):
+        print(f"proposals by {OWN_MODEL}, which was trained on these images")
+        return read_by_model(OWN_MODEL, params.case)
+    print("proposals by the shipped backbone, which has seen none of these images")
+    return choose_backbone(source, params)
+
+
+def _advise(folder: Path, out: Path, num_rows: int) -> None:
+    print(
+        f"{num_rows} rows in {out}. To train on them, set in params.yaml ingest.source to "
+        f"{folder}, ingest.labels to {out} and, while images lack a row, ingest.max_rejected to 1; then run "
+        "make repro. After that, captcha-tagger label proposes what the new model reads"
+    )

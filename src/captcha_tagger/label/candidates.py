@@ -1,0 +1,109 @@
+"""The images of a folder or zip, looked at once and kept small.
+
+A source, the params of ingest and a Reader -> Candidates: what can be shown, read and told apart.
+"""
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import count_cores, map_batches
+from captcha_tagger.base.shown import escape
+from captcha_tagger.data.pixels import Pixels, Shape
+from captcha_tagger.ingest.decoding import decode, open_image
+from captcha_tagger.ingest.ingest import BATCH_FILES, SERIAL_FILES
+from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.source import Source
+from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.label.reader import Reader, Seen
+
+PICTURE_SIDE = 800  # pixels, at most
+PICTURE_QUALITY = 90
+
+
+class View(NamedTuple):
+    """One image as a WebP file for people, and as pixels for the model."""
+
+    file: str
+    picture: bytes
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The images that can be labelled, row i of `seen` about file i."""
+
+    files: list[str]
+    pictures: list[bytes]
+    seen: Seen
+
+
+def look_at(source: Source, max_pixels: int, reader: Reader) -> Candidates:
+    """Look at all images; what is none is said and left out. InputError where nothing is left."""
+    batches = map_batches(
+        partial(view, shape=reader.shape, max_pixels=max_pixels),
+        _batch(source.files),
+        processes=count_cores() if source.num_files > SERIAL_FILES else 1,
+        on_crash=_refuse_crash,
+    )
+    shown: list[tuple[str, bytes]] = []
+    seen: list[Seen] = []
+    with tqdm(total=source.num_files, unit=" images", desc="label", disable=None) as bar:
+        for batch in batches:
+            views = [one for one in batch if isinstance(one, View)]
+            if views:
+                shown += [(one.file, one.picture) for one in views]
+                seen.append(reader.look(np.stack([one.pixels for one in views])))
+            for refused in batch:
+                if isinstance(refused, Reject) and not refused.excused:
+                    bar.write(f"{escape(refused.file)}: {refused.reason}", file=sys.stderr)
+            bar.update(len(batch))
+    if not shown:
+        raise InputError("no image there that can be shown")
+    return Candidates([file for file, _ in shown], [picture for _, picture in shown], _join(seen))
+
+
+def view(batch: Sequence[Found], shape: Shape, max_pixels: int) -> list[View | Reject]:
+    """What there is to see of each file, or why there is nothing."""
+    return [_view(found, shape, max_pixels) for found in batch]
+
+
+def _view(found: Found, shape: Shape, max_pixels: int) -> View | Reject:
+    if found.refusal:
+        return Reject(found.file, found.refusal, found.clutter)
+    try:
+        pixels = decode(found.data, max_pixels=max_pixels, **shape._asdict())
+        return View(found.file, _encode(open_image(found.data, max_pixels)), pixels)
+    except InputError as error:
+        return Reject(found.file, str(error))
+
+
+def _join(seen: Sequence[Seen]) -> Seen:
+    log_probs, features = zip(*((one.log_probs, one.features) for one in seen), strict=True)
+    return Seen(np.concatenate(log_probs), np.concatenate(features))
+
+
+def _encode(image: Image.Image) -> bytes:
+    picture = image.convert("RGB")
+    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=PICTURE_QUALITY, method=2)
+    return buffer.getvalue()
+
+
+def _refuse_crash(found: Found) -> list[View | Reject]:
+    return [Reject(found.file, "damaged image: it crashes its decoder")]
+
+
+def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
+    while batch := list(islice(files, BATCH_FILES)):
+        yield batch

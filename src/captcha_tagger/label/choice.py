@@ -1,0 +1,52 @@
+"""Which model proposes: one that was trained on these images, else the shipped backbone.
+
+A source and the params of ingest -> a Reader. The backbone takes images in the shape that ingest
+will choose once the texts are known: so their lengths are read first, in a shape for usual ones.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from captcha_tagger.data.manifest import iterate_manifest
+from captcha_tagger.data.sheet import pick_samples
+from captcha_tagger.ingest.limits import Found
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.shape import SAMPLED, choose_shape
+from captcha_tagger.ingest.source import Source
+from captcha_tagger.label.candidates import View, view
+from captcha_tagger.label.reader import Reader, read_by_backbone
+
+USUAL_TEXT = "00000"
+
+
+def is_made_from(manifest: Path, source: Source) -> bool:
+    """Whether every image that the manifest lists is in the source."""
+    if not manifest.is_file():
+        return False
+    names = set(source.names)
+    return all(row.file in names for row in iterate_manifest(manifest))
+
+
+def choose_backbone(source: Source, params: Ingest) -> Reader:
+    """The shipped backbone in the shape that suits a sample of the images."""
+    sampled = list(source.read(pick_samples(range(source.num_files), SAMPLED)))
+    usual = [found._replace(text=USUAL_TEXT) for found in sampled]
+    reader = read_by_backbone(choose_shape(usual, params), params.case)
+    shape = choose_shape(_read(sampled, reader, params), params)
+    return reader if shape == reader.shape else read_by_backbone(shape, params.case)
+
+
+def _read(sampled: list[Found], reader: Reader, params: Ingest) -> list[Found]:
+    """The images of the sample with the texts that are read in them."""
+    views = view(sampled, reader.shape, params.max_image_pixels)
+    pairs = [(found, one) for found, one in zip(sampled, views, strict=True)
+             if isinstance(one, View)]  # fmt: skip
+    if not pairs:
+        return []
+    seen = reader.look(np.stack([one.pixels for _, one in pairs]))
+    readings = reader.read(seen.log_probs, [])
+    return [
+        found._replace(text=reading.text)
+        for (found, _), reading in zip(pairs, readings, strict=True)
+    ]
