@@ -33,15 +33,15 @@ def unpack(content_type: str, body: bytes, max_images: int) -> list[bytes]:
     except (ValueError, RecursionError):
         raise HTTPException(400, "the body is no JSON") from None
     images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list):
+    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise HTTPException(400, 'the JSON is to be {"images": [base64, ...]}')
     if len(images) > max_images:
         raise HTTPException(413, f"{len(images)} images are more than {max_images}")
     return [_decode(number, image) for number, image in enumerate(images)]
 
 
-def _decode(number: int, text: object) -> bytes:
+def _decode(number: int, text: str) -> bytes:
     try:
-        return base64.b64decode(str(text), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise HTTPException(400, f"image {number}: not base64") from None

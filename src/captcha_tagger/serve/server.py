@@ -22,20 +22,25 @@ IDLE_SECONDS = 30
 
 def run_server(app: ASGIApp, listener: socket.socket) -> None:
     """Answer at the listener until a signal ends it."""
-    config = uvicorn.Config(
-        app,
-        access_log=False,  # an address may hold a token
-        log_level="warning",
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=1,
-    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # the usual end, once all is answered
-        uvicorn.Server(config).run(sockets=[listener])
+        make_server(app).run(sockets=[listener])
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,  # an address may hold a token
+            log_level="warning",
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=1,
+        )
+    )
 
 
 @contextmanager
