@@ -1,0 +1,24 @@
+"""A sitting at a few drawn images, with a tiny model that has learned nothing."""
+
+from pathlib import Path
+
+from captcha_tagger.base.settings import load_section
+from captcha_tagger.ingest.ingest import limits_of
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.source import open_source
+from captcha_tagger.label.candidates import look_at
+from captcha_tagger.label.reader import Reader
+from captcha_tagger.label.session import Session
+from captcha_tagger.label.table import LabelTable
+from tests.conftest import make_tagger
+from tests.repository import PARAMS_FILE
+
+PARAMS = load_section("ingest", Ingest, PARAMS_FILE)
+
+
+def sit_down(folder: Path, out: Path) -> Session:
+    """As the command does: look at all images, and start where the table ends."""
+    reader = Reader(make_tagger(), PARAMS.case)
+    with open_source(folder, limits_of(PARAMS)) as source:
+        candidates = look_at(source, PARAMS.max_image_pixels, reader)
+    return Session(candidates, reader, LabelTable(out), PARAMS.case)
