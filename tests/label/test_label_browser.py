@@ -1,12 +1,14 @@
 """The label command in a real browser: keyboard alone, killed, and on where it was."""
 
 import csv
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from captcha_tagger.serve.server import HOST
 from tests.browser import find_chromium, open_browser
 from tests.hostile import fill_folder, png
 from tests.label.sitting import sit_down
+from tests.project import make_project
 from tests.repository import PARAMS_FILE, ROOT
 from tests.runs import HOSTILE_NAMES
 from tests.served import serving
@@ -171,3 +174,23 @@ def test_the_page_fits_and_everyone_can_use_it(
     assert page.locator("img[src=x], #file *").count() == 0
     assert problems == []
     context.close()
+
+
+def test_training_takes_what_is_labelled_and_proposes_next(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    images = sorted((project.root / "images").iterdir())
+    table = ["file,text"]
+    for number, path in enumerate(images):
+        path.rename(path.with_name(f"{number:04}.png"))
+        if number < 30:
+            table.append(f"{number:04}.png,{path.stem.partition('_')[0]}")
+    (project.root / "labels.csv").write_text("\n".join(table) + "\n")
+    with labelling(project.root):
+        assert "proposals by the shipped backbone" in (project.root / "label.log").read_text()
+    project.set_params(ingest={"max_rejected": 1.0})
+    project.dvc("repro", CAPTCHA_TAGGER_RECORD="off")
+    with labelling(project.root) as (address, _):
+        assert "proposals by data/fine_tune/model" in (project.root / "label.log").read_text()
+        with urllib.request.urlopen(f"{address}state") as answer:
+            state = json.load(answer)
+        assert (state["labelled"], state["images"]) == (30, 40)
