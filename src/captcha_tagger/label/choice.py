@@ -1,7 +1,7 @@
 """Which model proposes: one that was trained on these images, else the shipped backbone.
 
 A source and the params of ingest -> a Reader. The backbone takes images in the shape that ingest
-will choose once the texts are known: so their lengths are read first, in a shape for usual ones.
+would choose if it knew the texts: so their lengths are read first, in a shape for usual ones.
 """
 
 from pathlib import Path
@@ -29,7 +29,9 @@ def is_made_from(manifest: Path, source: Source) -> bool:
 
 
 def choose_backbone(source: Source, params: Ingest) -> Reader:
-    """The shipped backbone in the shape that suits a sample of the images."""
+    """The shipped backbone in the shape that suits a sample of the images, whatever size they are
+    to be trained in: its head reads lines of its own height alone."""
+    params = params.model_copy(update={"height": "auto", "width": "auto"})
     sampled = list(source.read(pick_samples(range(source.num_files), SAMPLED)))
     usual = [found._replace(text=USUAL_TEXT) for found in sampled]
     reader = read_by_backbone(choose_shape(usual, params), params.case)
