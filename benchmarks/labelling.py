@@ -144,7 +144,7 @@ def look_by_batch(reader: Reader, pixels: NDArray[np.uint8]) -> Iterator[Seen]:
 def by_doubt(
     seen: Seen, confidences: NDArray[np.float64], labelled: NDArray[np.bool_]
 ) -> list[int]:
-    return order_images(seen.features, confidences, labelled)
+    return order_images(seen.features, seen.presence, confidences, labelled)
 
 
 def by_chance(seed: int) -> Order:

@@ -38,6 +38,11 @@ class Seen:
     log_probs: Floats
     features: Floats
 
+    @property
+    def presence(self) -> Floats:
+        """The prob that each label is somewhere in each image (images, labels)."""
+        return 1 - np.prod(1 - np.exp(self.log_probs[..., :-1]).clip(0, 1), axis=1)
+
 
 class Reader:
     """A model that reads, and the labels that remain of its own where case means nothing."""

@@ -120,6 +120,7 @@ class Session:
         readings = self._reader.read(seen.log_probs, self._labels.values())
         return order_images(
             seen.features,
+            seen.presence,
             np.array([reading.confidence for reading in readings]),
             np.array([file in self._labels for file in self._candidates.files]),
         )
