@@ -1,61 +1,80 @@
-"""How many wrong file names does a run's list of names to check find, and how many right ones?
+"""How many wrong names among the training images does `captcha-tagger doubtful` find, and where?
 
-    python benchmarks/doubtful_names.py [data] [--share 0.04] [--trials 20]
+    python benchmarks/doubtful_names.py FOLDER [--wrong 10] [--trials 3] [-S fine_tune.epochs=8 ...]
 
-In each trial some validation images of the finished run get another text, one character replaced
-by one that the text does not have; the model's answers stay.
+In each trial some names in the training part get another text, one character replaced by one that
+the text does not have, and five models judge the images that they have not seen, as the command
+has them do. The backbone is data/backbone (`dvc repro backbone`). What comes up besides may be
+right names or wrong ones that were there before: those are listed, to be looked at. Finished
+trainings are kept under .state/trials/.
 """
 
 import argparse
-import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tabulate import tabulate
+from trials import FOLDS, change, load_images, parse_changes, split, with_seed
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+from captcha_tagger.commands.params import load_params
+from captcha_tagger.data.dataset import Dataset
+from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.review.candidates import rank_candidates
+from captcha_tagger.review.folds import judge
 
-from captcha_tagger.data.labels import encode_texts  # noqa: E402
-from captcha_tagger.report.mistakes import find_doubtful_names  # noqa: E402
-from captcha_tagger.report.results import Results  # noqa: E402
-from tests.runs import load_run  # noqa: E402
+FIRST = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="?", type=Path, default=Path("data"))
-    parser.add_argument("--share", type=float, default=0.04, help="of the names made wrong")
-    parser.add_argument("--trials", type=int, default=20)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--wrong", type=int, default=10, help="names made wrong")
+    parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
+    parser.add_argument("-S", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    results = load_run(arguments.data)
-    number = max(1, round(arguments.share * len(results.validation)))
-    totals = np.zeros(3, int)
+    params = change(load_params(), parse_changes(arguments.changes))
+    machine = set_up(params.compute)
+    data = load_images(arguments.folder, params)
+    rows, others = [], Counter[tuple[str, str, str]]()
     for seed in range(arguments.trials):
-        totals += try_once(results, number, np.random.default_rng(seed))
-    found, alarms, suggested = totals / arguments.trials
-    print("| exact set | wrong names | found | false alarms | right text suggested |")
-    print("|---|---|---|---|---|")
-    exact = results.metrics["exact_set"]
-    print(f"| {exact:.4f} | {number} | {found:.2f} | {alarms:.2f} | {suggested:.2f} |")
+        trial = with_seed(params, seed)
+        renamed, right = plant(data, split(data, trial).train, arguments.wrong, seed)
+        verdicts = judge(
+            renamed, arguments.backbone, trial, trial.split, machine,
+            folds=FOLDS, every_seconds=trial.compute.save_every_seconds,
+        )  # fmt: skip
+        first = rank_candidates(renamed, verdicts)[:FIRST]
+        found = [one for one in first if one.file in right]
+        suggested = sum(one.suggestion == right[one.file] for one in found)
+        rows.append([seed, len(right), len(first), len(found), suggested])
+        others.update(one[:3] for one in first if one.file not in right)
+    columns = ["seed", "names made wrong", f"first {FIRST}", "of them planted", "text suggested"]
+    print(tabulate(rows, columns, "github"))
+    for (file, text, suggestion), times in others.most_common():
+        print(f"not planted: {file}: {text}, perhaps {suggestion or 'another'} ({times} times)")
 
 
-def try_once(results: Results, number: int, generator: np.random.Generator) -> tuple[int, int, int]:
-    """Names found, right names listed, and right texts suggested."""
-    rows, right = list(results.rows), {}
-    for position in generator.choice(len(results.validation), number, replace=False).tolist():
-        row = rows[results.validation[position]]
-        absent = [label for label in results.vocabulary if label not in row.text]
-        place = int(generator.integers(len(row.text)))
-        text = row.text[:place] + str(generator.choice(absent)) + row.text[place + 1 :]
-        right[position] = row.text
-        rows[results.validation[position]] = row._replace(text=text)
-    texts = [rows[row].text for row in results.validation]
-    targets = encode_texts(texts, results.vocabulary) > 0.5
-    names = find_doubtful_names(replace(results, rows=rows, targets=targets))
-    found = [name for name in names if name.position in right]
-    suggested = [name for name in found if name.suggestion == right[name.position]]
-    return len(found), len(names) - len(found), len(suggested)
+def plant(
+    data: Dataset, among: "np.ndarray[tuple[int], np.dtype[np.int64]]", number: int, seed: int
+) -> tuple[Dataset, dict[str, str]]:
+    """The data with so many names made wrong, and the right texts of these by their files."""
+    generator = np.random.default_rng(seed)
+    rows, right = list(data.rows), {}
+    for row in generator.choice(among, number, replace=False).tolist():
+        text = rows[row].text
+        absent = [label for label in data.vocabulary if label not in text]
+        place = int(generator.integers(len(text)))
+        wrong = text[:place] + str(generator.choice(absent)) + text[place + 1 :]
+        right[rows[row].file] = text
+        rows[row] = rows[row]._replace(text=wrong)
+    targets = encode_texts([row.text for row in rows], data.vocabulary)
+    return replace(data, rows=rows, targets=targets), right
 
 
 if __name__ == "__main__":

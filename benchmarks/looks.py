@@ -7,7 +7,7 @@ seed, and --labels says how many of the others are trained on. The backbone is d
 (`dvc repro backbone`), all else is as in params.yaml; -S changes a param. Shares are means over
 seeds with a 95 % interval over images: an image that several splits hold out counts once, by its
 mean. --ocr adds ddddocr on the same images, its case folded where the folder's names have one.
-Finished trainings are kept under .state/quality/.
+Finished trainings are kept under .state/trials/.
 """
 
 import argparse
@@ -20,12 +20,13 @@ import numpy as np
 from machine import describe_machine
 from ocr import PACKAGE, read_texts
 from tabulate import tabulate
-from trials import answer, change, load_images, parse_changes, split, with_seed
+from trials import change, load_images, parse_changes, split, with_seed
 
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.evaluate.intervals import wilson
+from captcha_tagger.review.trial import answer
 
 COLUMNS = ["look", "labels", "trained on", "text %", "exact set %", "seconds"]
 

@@ -2,7 +2,6 @@
 
     python benchmarks/quality.py crossval FOLDER [--seeds 3]  5 folds x seeds, every wrong image
     python benchmarks/quality.py few-labels FOLDER            0 to all training images, 3 draws each
-    python benchmarks/quality.py label-errors FOLDER          10 planted wrong names, by their loss
     python benchmarks/quality.py phases FOLDER                the head alone, and the unfreezing
     python benchmarks/quality.py held-out FOLDER              the images set aside, looked at once
 
@@ -11,7 +10,7 @@ every command but held-out leaves them out, --all takes them in. The recipe in p
 chosen by crossval on the others: only held-out's figures owe nothing to that choice. Intervals are
 over images, however many seeds answer about each; the seeds stand beside them. The backbone is
 data/backbone (`dvc repro backbone`). -S changes a param, as for `dvc exp run`. Finished trainings
-are kept under .state/quality/, so that an interrupted table goes on where it was, and MLflow's
+are kept under .state/trials/, so that an interrupted table goes on where it was, and MLflow's
 experiment captcha-tagger-quality has a run for each table.
 """
 
@@ -27,8 +26,6 @@ from tabulate import tabulate
 from trials import (
     FOLDS,
     ORIGINAL_HEAD,
-    Answers,
-    answer,
     change,
     load_images,
     parse_changes,
@@ -40,24 +37,22 @@ from trials import (
 
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
-from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import fingerprint
 from captcha_tagger.evaluate.intervals import resample_images, resample_texts
 from captcha_tagger.metrics.sets import (
     HEADLINES,
     Bools,
-    binary_cross_entropy,
     exact_set,
     label_accuracy,
 )
 from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 from captcha_tagger.network.backbone_folder import load_backbone
+from captcha_tagger.review.trial import Answers, answer
 
 FEW = (0, 50, 100, 200, 400, None)
 DRAWS = 3
 RESAMPLES = 2000
-PLANTED = 10
 PUBLISHED = [  # what it is, figure, images behind it
     ("label accuracy at 0.2, fastai resnet18 (the original post)", "> 98 %", "214"),
     ("text right, same author's later notebook", "96 %", "214"),
@@ -136,29 +131,6 @@ def few_labels(bench: Bench) -> None:
         rows.append(["all" if count is None else count, *cells])
         print(rows[-1], flush=True)
     bench.say_table(rows, ["training images", *HEADLINES])
-
-
-def label_errors(bench: Bench) -> None:
-    """Replace one label in 10 names, rank all images by out-of-fold loss, count those on top."""
-    data = bench.data
-    for seed in range(bench.args.seeds):
-        generator = np.random.default_rng(seed)
-        planted = generator.choice(data.train, PLANTED, replace=False)
-        rows = list(data.rows)
-        for row in planted:
-            text = rows[row].text
-            gone = generator.choice(sorted(set(text)))
-            new = generator.choice(sorted(set(data.vocabulary) - set(text)))
-            rows[row] = rows[row]._replace(text=text.replace(gone, new))
-        targets = encode_texts([row.text for row in rows], data.vocabulary)
-        renamed = replace(data, rows=rows, targets=targets)
-        losses = np.zeros(len(data.rows))
-        for fold in range(FOLDS):
-            trial = with_seed(bench.params, seed, folds=FOLDS, fold=fold)
-            one, _ = bench.answer(split(renamed, trial), trial)
-            losses[one.rows] = binary_cross_entropy(one.logits, one.targets).mean(1)
-        first = np.argsort(-losses)[:20]
-        bench.say(f"seed {seed}: {len(set(first) & set(planted))} of {PLANTED} in the first 20")
 
 
 def phases(bench: Bench) -> None:
@@ -270,7 +242,6 @@ def say_texts(bench: Bench, answers: list[Answers]) -> None:
 COMMANDS: dict[str, Callable[[Bench], None]] = {
     "crossval": crossval,
     "few-labels": few_labels,
-    "label-errors": label_errors,
     "phases": phases,
     "held-out": held_out,
 }

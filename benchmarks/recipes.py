@@ -5,7 +5,7 @@
 5 folds x seeds over the images that benchmarks/quality.py does not set aside, on the backbone of
 data/backbone. For each variant: images with a wrong label set per seed, over all seeds, how many
 only it or only the default has wrong, and McNemar's exact test of that. Finished trainings are kept
-under .state/quality/. A variant that is no param replaces a function of the training for a while.
+under .state/trials/. A variant that is no param replaces a function of the training for a while.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from torch.nn import functional
 from trials import (
     FOLDS,
     ORIGINAL_HEAD,
-    answer,
     change,
     load_images,
     parse_changes,
@@ -42,6 +41,7 @@ from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.review.trial import answer
 from captcha_tagger.training import objective as fitting
 
 SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; default positions are 8 pixels apart

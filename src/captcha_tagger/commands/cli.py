@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,8 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     adopt.add_argument("--dry-run", action="store_true", help="look, and write nothing")
     adopt.set_defaults(run=_adopt)
 
-    doubtful = commands.add_parser("doubtful", help="propose corrections of doubtful file names")
-    doubtful.add_argument("--out", type=Path, default=Path("corrections.csv"))
+    doubtful = commands.add_parser("doubtful", help="propose corrections of doubtful texts")
+    doubtful.add_argument("--folds", type=_at_least(2), default=5, help="how many trainings")
+    doubtful.add_argument("--first", type=_at_least(1), default=20, help="at most so many new rows")
+    doubtful.add_argument("--out", type=Path, help="default: ingest.corrections; its rows stay")
     doubtful.set_defaults(run=_doubtful)
 
     lr_find = commands.add_parser("lr-find", help="find the head's learning rate, with a plot")
@@ -100,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _at_least(least: int) -> Callable[[str], int]:
+    def count(word: str) -> int:
+        if (number := int(word)) < least:
+            raise ValueError
+        return number
+
+    return count
+
+
 def _check(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.check import check
 
@@ -115,10 +127,13 @@ def _adopt(arguments: argparse.Namespace) -> int:
 
 
 def _doubtful(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.commands.doubtful import NAMES, propose_corrections
+    from captcha_tagger.commands.doubtful import propose_corrections
+    from captcha_tagger.commands.params import load_params
 
-    number = propose_corrections(NAMES, arguments.out)
-    print(f"{number} proposed in {arguments.out}; review them, then run dvc repro")
+    params = load_params()
+    out = arguments.out or Path(params.ingest.corrections)
+    number = propose_corrections(params, out, folds=arguments.folds, first=arguments.first)
+    print(f"{number} proposed in {out}; review them, then run dvc repro")
     return 0
 
 

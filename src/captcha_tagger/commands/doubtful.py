@@ -1,48 +1,43 @@
-"""The doubtful command: names that the last run doubts -> proposed corrections, to be reviewed.
+"""The doubtful command: texts that models doubt which have not seen the image -> corrections.
 
-They come from the validation part, whose images the model had not seen.
+They are proposals, to be reviewed: ingest takes what stands in the file.
 """
 
 import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import read_table
-from captcha_tagger.ingest.corrections import (
-    DROP,
-    Correction,
-    read_corrections,
-    write_corrections,
-)
+from captcha_tagger.commands.params import Params
+from captcha_tagger.data.dataset import load_unsplit
+from captcha_tagger.engine.compute import set_up
+from captcha_tagger.review.candidates import append_candidates, rank_candidates
+from captcha_tagger.review.folds import judge
 
-NAMES = Path("data/top_losses/doubtful_names.csv")
+INGEST, BACKBONE = Path("data/ingest"), Path("data/backbone")
 
 
-def propose_corrections(names: Path, out: Path) -> int:
-    """Add the proposals to the corrections in `out`, whose own rows stay; return how many."""
-    if not names.is_file():
-        raise InputError(f"{names}: no such file; run dvc repro")
-    corrections = read_corrections(out, "keep") if out.exists() else {}
-    proposed = {
-        row["file"]: Correction(row["suggestion"], _say_why(row))
-        for row in read_table(names)
-        if row["file"] not in corrections and _is_clear(row)
-    }
-    write_corrections(out, proposed | corrections)
-    return len(proposed)
-
-
-def _is_clear(row: dict[str, str]) -> bool:
-    """Whether one text is proposed; `drop` as a text would take the image out."""
-    if row["suggestion"] not in ("", DROP):
-        return True
-    print(
-        f"captcha-tagger doubtful: {row['file']}: look at it: what it shows instead of "
-        f"{row['text']!r} is left to you",
-        file=sys.stderr,
+def propose_corrections(params: Params, out: Path, *, folds: int, first: int) -> int:
+    """Judge every image, and add the first so many proposals to `out`; return how many."""
+    for folder in (INGEST, BACKBONE):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; run dvc repro ingest backbone")
+    data = load_unsplit(INGEST)
+    machine = set_up(params.compute)
+    verdicts = judge(
+        data,
+        BACKBONE,
+        params,
+        params.split,
+        machine,
+        folds=folds,
+        every_seconds=params.compute.save_every_seconds,
     )
-    return False
-
-
-def _say_why(row: dict[str, str]) -> str:
-    return f"named {row['text']}, the model is sure by {float(row['sureness']):.3f}"
+    chosen = append_candidates(out, rank_candidates(data, verdicts), first)
+    for one in chosen:
+        if not one.is_clear:
+            print(
+                f"captcha-tagger doubtful: {one.file}: look at it: what it shows instead of "
+                f"{one.text!r} is left to you",
+                file=sys.stderr,
+            )
+    return sum(one.is_clear for one in chosen)

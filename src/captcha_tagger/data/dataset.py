@@ -3,7 +3,7 @@
 data/ingest/ and data/split/ -> Dataset.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,14 +56,23 @@ class Dataset:
 
 
 def load_dataset(ingest: Path, split: Path) -> Dataset:
+    parts = read_json(split / "parts.json")
+    return replace(
+        load_unsplit(ingest),
+        train=np.array(parts["train"], np.int64),
+        validation=np.array(parts["validation"], np.int64),
+    )
+
+
+def load_unsplit(ingest: Path) -> Dataset:
+    """The ingested data with every image in the training part."""
     rows = read_manifest(ingest / "manifest.jsonl")
     vocabulary = read_json(ingest / "vocabulary.json")
-    parts = read_json(split / "parts.json")
     return Dataset(
         open_pixels(ingest / "pixels.npy"),
         rows,
         vocabulary,
         encode_texts([row.text for row in rows], vocabulary),
-        np.array(parts["train"], np.int64),
-        np.array(parts["validation"], np.int64),
+        train=np.arange(len(rows)),
+        validation=np.array([], np.int64),
     )

@@ -56,5 +56,5 @@ def check_files(
 
 
 def write_corrections(path: Path, corrections: dict[str, Correction]) -> None:
-    """Write the table that `read_corrections` reads, sorted by file."""
-    write_table(path, COLUMNS, ((file, *each) for file, each in sorted(corrections.items())))
+    """Write the table that `read_corrections` reads, in the order given."""
+    write_table(path, COLUMNS, ((file, *each) for file, each in corrections.items()))
