@@ -58,7 +58,7 @@ def test_the_stage_writes_all_that_the_contract_names(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in (tmp_path / "data/ingest").iterdir()} == {
         "pixels.npy", "manifest.jsonl", "vocabulary.json", "rejects.csv",
-        "report.json", "labels.csv",
+        "report.json", "labels.csv", "corrections.csv",
     }  # fmt: skip
     assert open_pixels(tmp_path / "data/ingest/pixels.npy").shape == (len(TEXTS), 1, 50, 200)
 

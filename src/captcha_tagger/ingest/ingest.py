@@ -1,4 +1,4 @@
-"""A source of images -> data/ingest: pixels, manifest, vocabulary, rejects.
+"""A source of images -> data/ingest: pixels, manifest, vocabulary, rejects, corrections.
 
 Every file is read here, in sorted order, and decoded once, in batches on all cores. Memory holds a
 few batches, the names, and the digest and text of each image: about 250 bytes a file.
@@ -20,6 +20,7 @@ from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.answers import Answers, read_answers
+from captcha_tagger.ingest.corrections import write_corrections
 from captcha_tagger.ingest.decoding import TooManyPixelsError, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
 from captcha_tagger.ingest.names import read_texts
@@ -52,6 +53,7 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
     write_json(folder / "vocabulary.json", sorted(tally.labels))
+    write_corrections(folder / "corrections.csv", answers.corrections)
     return tally
 
 

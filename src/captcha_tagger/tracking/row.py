@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captcha_tagger.base.files import read_table
+from captcha_tagger.base.files import read_json, read_table
 from captcha_tagger.compare.side import flatten
 from captcha_tagger.engine.journal import read_facts
 from captcha_tagger.evaluate.scores import read_scores
@@ -81,6 +81,7 @@ def build_row(lineage: Lineage, phases: dict[str, Row], origin: Mapping[str, str
         tags={
             **{name: value for name, value in later.items() if name not in params},
             **{f"dvc.{name}": outs[0]["md5"] for name, outs in made.items() if outs},
+            **_describe_corrections(lineage),
             **({"unfrozen_at_step": str(_first_step(tune))} if tune and tune.curve else {}),
             **{n: v for phase in phases.values() for n, v in phase.tags.items() if n != RESTORED},
             **origin,
@@ -134,6 +135,16 @@ def metric_name(prefix: str, label: str) -> str:
     plain = all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in label)
     name = label if plain else "_".join(f"U+{ord(letter):04X}" for letter in label)
     return f"{prefix}/{name.replace('+', '-')}"
+
+
+def _describe_corrections(lineage: Lineage) -> dict[str, str]:
+    """How many corrections the data had, and their hash, as dvc.lock has it; nothing without."""
+    path = lineage.root / "data" / "ingest" / "report.json"
+    found = read_json(path).get("corrections") if path.exists() else None
+    if "ingest" not in lineage.trusted or not found:
+        return {}
+    number = found["texts"] + found["dropped"]
+    return {"corrections": str(number), "corrections_md5": found["md5"]}
 
 
 def _sections(lineage: Lineage, names: Iterable[str]) -> dict[str, Any]:
