@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from captcha_tagger.network.ctc import text_losses
 from captcha_tagger.data.readings import Spans
+from captcha_tagger.network.ctc import text_losses
 from captcha_tagger.network.params import Read
 from captcha_tagger.network.reading import align, read, search, text_probs
 from tests.network.paths import draw_log_probs, enumerate_texts
