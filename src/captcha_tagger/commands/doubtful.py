@@ -15,6 +15,7 @@ from captcha_tagger.ingest.corrections import (
     write_corrections,
 )
 
+USED = ("file", "text", "sureness", "suggestion")
 NAMES = Path("data/top_losses/doubtful_names.csv")
 
 
@@ -25,7 +26,7 @@ def propose_corrections(names: Path, out: Path) -> int:
     corrections = read_corrections(out, "keep") if out.exists() else {}
     proposed = {
         row["file"]: Correction(row["suggestion"], _say_why(row))
-        for row in read_table(names)
+        for row in read_table(names, USED)
         if row["file"] not in corrections and _is_clear(row)
     }
     write_corrections(out, proposed | corrections)

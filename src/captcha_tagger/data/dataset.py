@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from captcha_tagger.base.files import read_json
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.data.labels import encode_texts, index_texts
+from captcha_tagger.data.labels import encode_texts, index_texts, read_vocabulary
 from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.parts import read_parts
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.data.sheet import pick_samples
 
@@ -56,14 +57,13 @@ class Dataset:
 
 
 def load_dataset(ingest: Path, split: Path) -> Dataset:
+    """Read what ingest and split left; InputError when it is damaged or does not fit."""
     rows = read_manifest(ingest / "manifest.jsonl")
-    vocabulary = read_json(ingest / "vocabulary.json")
-    parts = read_json(split / "parts.json")
-    return Dataset(
-        open_pixels(ingest / "pixels.npy"),
-        rows,
-        vocabulary,
-        encode_texts([row.text for row in rows], vocabulary),
-        np.array(parts["train"], np.int64),
-        np.array(parts["validation"], np.int64),
-    )
+    vocabulary = read_vocabulary(ingest / "vocabulary.json")
+    pixels = open_pixels(ingest / "pixels.npy")
+    if len(rows) != len(pixels):
+        raise InputError(
+            f"{ingest}: {len(rows)} rows of {len(pixels)} images; run dvc repro ingest"
+        )
+    targets = encode_texts([row.text for row in rows], vocabulary)
+    return Dataset(pixels, rows, vocabulary, targets, *read_parts(split / "parts.json", len(rows)))

@@ -4,10 +4,11 @@ JSON lines <-> Readings, row i about image i. No torch: showing needs none.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from captcha_tagger.base.errors import InputError
 
 Spans = tuple[tuple[int, int], ...]  # which take half of a list's memory, a million times
 
@@ -28,10 +29,16 @@ def write_readings(path: Path, readings: Iterable[Reading]) -> None:
 
 
 def read_readings(path: Path) -> list[Reading]:
+    """The readings that `write_readings` wrote; InputError when the file is damaged."""
+    try:
+        return list(_iterate(path))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise InputError(f"{path}: not what a model read; run dvc repro evaluate") from None
+
+
+def _iterate(path: Path) -> Iterator[Reading]:
     with path.open(encoding="utf-8", newline="\n") as file:
-        return [_read(json.loads(line)) for line in file]
-
-
-def _read(line: dict[str, Any]) -> Reading:
-    spans = tuple((first, last) for first, last in line["spans"])
-    return Reading(line["text"], line["confidence"], spans)
+        for line in file:
+            row = json.loads(line)
+            spans = tuple((first, last) for first, last in row["spans"])
+            yield Reading(row["text"], row["confidence"], spans)
