@@ -23,9 +23,14 @@ def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
     machine = set_up(load_section("compute", Compute))
     data = load_dataset(ingest, split)
     model = load_model(fine_tune / "model", machine.device)
-    images = data.validation_images(machine.device)
     read = load_section("read", Read)
-    answers = ask(model, images, read, evidence_images=params.evidence_images)
+    # Nobody keeps the images, which may take a gigabyte, while their answers are scored.
+    answers = ask(
+        model,
+        data.validation_images(machine.device),
+        read,
+        evidence_images=params.evidence_images,
+    )
     evaluation = evaluate(answers, data.validation_rows, model.card, params)
     write_evaluation(evaluation, out)
     print(evaluation.headline())

@@ -76,7 +76,7 @@ def write_run(
 def _read(text: str, width: int) -> Reading:
     """A reading of this text, its characters side by side."""
     step = width // (len(text) + 1)
-    return Reading(text, 0.99, [[step * n, step * n + step] for n in range(len(text))])
+    return Reading(text, 0.99, tuple((step * n, step * n + step) for n in range(len(text))))
 
 
 def run_folders(data: Path) -> list[Path]:

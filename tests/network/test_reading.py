@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from captcha_tagger.data.readings import Spans
 from captcha_tagger.network.ctc import text_losses
 from captcha_tagger.network.params import Read
 from captcha_tagger.network.reading import align, read, search, text_probs
@@ -25,15 +26,15 @@ def spell(columns: str, sure: float = 0.9) -> np.ndarray:
 @pytest.mark.parametrize(
     ("columns", "text", "spans"),
     [
-        ("-aa-b-", "ab", [[10, 30], [40, 50]]),
-        ("aa-ab-", "aab", [[0, 20], [30, 40], [40, 50]]),
-        ("------", "", []),
-        ("abcabc", "abcabc", [[10 * n, 10 * n + 10] for n in range(6)]),
+        ("-aa-b-", "ab", ((10, 30), (40, 50))),
+        ("aa-ab-", "aab", ((0, 20), (30, 40), (40, 50))),
+        ("------", "", ()),
+        ("abcabc", "abcabc", tuple((10 * n, 10 * n + 10) for n in range(6))),
     ],
 )
 @pytest.mark.parametrize("how", [Read(decoding="greedy", pattern=None), BEAM])
 def test_runs_are_characters_and_stand_where_they_were_read(
-    columns: str, text: str, spans: list[list[int]], how: Read
+    columns: str, text: str, spans: Spans, how: Read
 ) -> None:
     (found,) = read(spell(columns), VOCABULARY, 60, how)
     assert (found.text, found.spans) == (text, spans)
@@ -90,7 +91,7 @@ def test_a_pattern_finds_the_most_probable_text_that_matches(seed: int, pattern:
 
 def test_where_no_text_matches_nothing_is_sure() -> None:
     (found,) = read(spell("-a-b-"), VOCABULARY, 50, Read(decoding="beam", pattern="x+"))
-    assert (found.text, found.confidence, found.spans) == ("", 0.0, [])
+    assert (found.text, found.confidence, found.spans) == ("", 0.0, ())
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -90,7 +90,7 @@ def test_a_disagreement_in_doubt_says_nothing_about_the_name(right):
 def read_as(results, **texts):
     """The results with these texts read instead of those there; every other text is right."""
     readings = [
-        Reading(texts.get(row.text, row.text), 0.99, [[0, 1]] * 4)
+        Reading(texts.get(row.text, row.text), 0.99, ((0, 1),) * 4)
         for row in results.validation_rows
     ]
     return replace(results, readings=readings)

@@ -3,12 +3,10 @@
 An architecture -> a state dict: random, torchvision's from ImageNet, or those of a user's file.
 """
 
-import pickle
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -86,13 +84,15 @@ def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
 
 
 def _read_state(path: Path) -> Weights:
+    if not path.is_file():  # a pipe would keep its reader waiting
+        raise InputError(f"backbone.file: no such file: {path}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"backbone.file: no such file: {path}") from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # what is no pickle may raise anything
         reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(f"backbone.file: {path} is no state dict of tensors: {reason}") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -1,7 +1,9 @@
 """Errors meant for people."""
 
+import errno
 import re
 
+WRONG_NAMES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 PASSWORD = re.compile(r"(://[^/:@\s]*):\S*@")
 
 
@@ -14,6 +16,11 @@ class InputError(ValueError):
 
 class NonFiniteLossError(RuntimeError):
     """A loss that is no number: says where, and what to try. Exit code 1; the state is kept."""
+
+
+def exit_code(error: OSError) -> int:
+    """2 where a name leads to no such file or cannot, else 1: it is the machine's fault."""
+    return 2 if error.errno in WRONG_NAMES else 1
 
 
 def hide_password(text: str) -> str:

@@ -26,6 +26,7 @@ from captcha_tagger.base.errors import InputError
 LOCK_POLL_SECONDS = 0.2
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ESCAPE = "'"
+KERNEL_FOLDERS = ("/proc/", "/sys/")
 
 
 @contextmanager
@@ -117,13 +118,32 @@ def read_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a table that `write_table` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {column: cell.removeprefix(ESCAPE) for column, cell in row.items()}
-            for row in csv.DictReader(file)
-        ]
+def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
+    """The rows of a table that `write_table` wrote; InputError when it is damaged.
+
+    `columns` are those that it must have at least.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            known = reader.fieldnames or []
+            rows = [
+                {column: cell.removeprefix(ESCAPE) for column, cell in row.items()}
+                for row in reader
+            ]
+    except (ValueError, AttributeError, csv.Error):  # no text, or too few or too many cells
+        raise InputError(f"{path}: not readable as a table; make it anew") from None
+    if missing := [name for name in columns if name not in known]:
+        raise InputError(f"{path}: lacks the column {missing[0]}; make it anew")
+    return rows
+
+
+def is_stored(path: Path) -> bool:
+    """Whether a path, its links followed, is none of the kernel's own.
+
+    Those look like files, and reading them fails or never ends: /proc/self/mem, /proc/kmsg.
+    """
+    return not f"{os.path.realpath(path)}/".startswith(KERNEL_FOLDERS)
 
 
 class _UnixLines:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from captcha_tagger.base.errors import InputError, NonFiniteLossError
+from captcha_tagger.base.errors import InputError, NonFiniteLossError, exit_code
 from captcha_tagger.base.shown import accept_all_characters, escape
 
 INTERRUPTED = 130  # as a shell says of what SIGINT ended
@@ -33,7 +33,7 @@ def run(main: Callable[..., None], then: Callable[[str], None] | None = None) ->
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{name}: {where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

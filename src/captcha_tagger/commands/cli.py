@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.errors import InputError, exit_code
 from captcha_tagger.base.shown import accept_all_characters, escape
 from captcha_tagger.base.stage import INTERRUPTED
 
@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:
         print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         print(f"captcha-tagger {arguments.command}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

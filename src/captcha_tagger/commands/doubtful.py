@@ -10,7 +10,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.params import Params
 from captcha_tagger.data.dataset import load_unsplit
 from captcha_tagger.engine.compute import set_up
-from captcha_tagger.review.candidates import append_candidates, rank_candidates
+from captcha_tagger.review.candidates import append_candidates, rank_candidates, read_known
 from captcha_tagger.review.folds import judge
 
 INGEST, BACKBONE = Path("data/ingest"), Path("data/backbone")
@@ -21,6 +21,7 @@ def propose_corrections(params: Params, out: Path, *, folds: int, first: int) ->
     for folder in (INGEST, BACKBONE):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run dvc repro ingest backbone")
+    read_known(out)  # a damaged file is told now, not after the training
     data = load_unsplit(INGEST)
     machine = set_up(params.compute)
     verdicts = judge(

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from captcha_tagger.base.files import read_json
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.data.labels import encode_texts, index_texts
+from captcha_tagger.data.labels import encode_texts, index_texts, read_vocabulary
 from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.parts import read_parts
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.data.sheet import pick_samples
 
@@ -56,20 +57,23 @@ class Dataset:
 
 
 def load_dataset(ingest: Path, split: Path) -> Dataset:
-    parts = read_json(split / "parts.json")
-    return replace(
-        load_unsplit(ingest),
-        train=np.array(parts["train"], np.int64),
-        validation=np.array(parts["validation"], np.int64),
-    )
+    """Read what ingest and split left; InputError when it is damaged or does not fit."""
+    data = load_unsplit(ingest)
+    parts = read_parts(split / "parts.json", len(data.rows))
+    return replace(data, train=parts.train, validation=parts.validation)
 
 
 def load_unsplit(ingest: Path) -> Dataset:
-    """The ingested data with every image in the training part."""
+    """The ingested data with every image in the training part; InputError when it is damaged."""
     rows = read_manifest(ingest / "manifest.jsonl")
-    vocabulary = read_json(ingest / "vocabulary.json")
+    vocabulary = read_vocabulary(ingest / "vocabulary.json")
+    pixels = open_pixels(ingest / "pixels.npy")
+    if len(rows) != len(pixels):
+        raise InputError(
+            f"{ingest}: {len(rows)} rows of {len(pixels)} images; run dvc repro ingest"
+        )
     return Dataset(
-        open_pixels(ingest / "pixels.npy"),
+        pixels,
         rows,
         vocabulary,
         encode_texts([row.text for row in rows], vocabulary),

@@ -34,6 +34,11 @@ class LabelledImages:
         if len(rows) * pixels[:1].nbytes <= RESIDENT_BYTES:
             self._resident = torch.from_numpy(pixels[rows]).to(device)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of each image."""
+        return self._on_disk.shape[1:]
+
     def __len__(self) -> int:
         return len(self.rows)
 

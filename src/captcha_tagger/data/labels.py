@@ -7,12 +7,14 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import read_json
 
 Case = Literal["keep", "lower", "upper"]
 
@@ -50,6 +52,14 @@ def label_set(text: str) -> frozenset[str]:
 def make_vocabulary(texts: Iterable[str]) -> list[str]:
     """Return the sorted labels of all texts."""
     return sorted(set().union(*map(label_set, texts)))
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """The labels that ingest wrote, in order; InputError when they are none."""
+    labels = read_json(path)
+    if not isinstance(labels, list) or not all(type(one) is str for one in labels):
+        raise InputError(f"{path}: not a list of labels; run dvc repro ingest")
+    return labels
 
 
 def encode_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[np.float32]:

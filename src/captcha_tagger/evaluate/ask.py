@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.evaluate.answers import Answers
 from captcha_tagger.evaluate.saliency import grad_cam
@@ -23,11 +24,22 @@ def ask(model: Tagger, images: LabelledImages, how: Read, *, evidence_images: in
 
     Evidence is that of so many images, the ones with the highest loss.
     """
+    _check_fit(model, images)
     found = infer(model, images, how)
     losses = binary_cross_entropy(found.logits, images.targets.cpu().numpy()).mean(1)
     shown = np.sort(np.argsort(-losses, kind="stable")[:evidence_images])
     evidence = infer_evidence(model, images, shown)
     return Answers(images.rows, found.logits, shown, evidence, found.readings)
+
+
+def _check_fit(model: Tagger, images: LabelledImages) -> None:
+    """InputError when there is nothing to ask, or images that the model was not made for."""
+    if not len(images):
+        raise InputError("split: no image is held out; run dvc repro split")
+    card = model.card
+    wanted = (card.channels, card.height, card.width)
+    if images.shape != wanted:
+        raise InputError(f"the images are {images.shape}, the model's {wanted}; run dvc repro")
 
 
 def infer_evidence(

@@ -25,6 +25,7 @@ from captcha_tagger.evaluate.confidence import (
 from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.evaluate.scores import HEADLINES, write_scores
+from captcha_tagger.metrics.precision_recall import precision_recall
 from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
 from captcha_tagger.metrics.texts import count_characters, count_edits, score_texts
 from captcha_tagger.network.card import ModelCard
@@ -136,19 +137,16 @@ def _list_predictions(evaluation: Evaluation) -> Iterator[list[Any]]:
 
 def _write_precision_recall(evaluation: Evaluation, path: Path) -> None:
     """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
-    from sklearn.metrics import precision_recall_curve
-
-    actual = evaluation.targets.ravel() > 0.5
-    precision, recall, thresholds = precision_recall_curve(actual, evaluation.probs.ravel())
-    picks = np.unique(np.linspace(0, len(thresholds) - 1, CURVE_POINTS).astype(int))
-    lines = ([float(recall[i]), float(precision[i]), float(thresholds[i])] for i in picks)
+    actual = evaluation.targets > 0.5
+    precision, recall, thresholds = precision_recall(evaluation.probs, actual, CURVE_POINTS)
+    lines = zip(recall.tolist(), precision.tolist(), thresholds.tolist(), strict=True)
     write_table(path, ["recall", "precision", "threshold"], lines)
 
 
 def _write_calibration(evaluation: Evaluation, path: Path) -> None:
     """Decisions binned by prob: how often the label was really there."""
     probs, actual = evaluation.probs.ravel(), evaluation.targets.ravel() > 0.5
-    bins = np.minimum((probs * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = np.minimum((probs * CALIBRATION_BINS).astype(np.uint8), CALIBRATION_BINS - 1)
     lines = [
         [float(probs[chosen].mean()), float(actual[chosen].mean()), int(chosen.sum())]
         for chosen in (bins == b for b in range(CALIBRATION_BINS))

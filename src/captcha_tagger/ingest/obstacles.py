@@ -5,9 +5,11 @@ DVC hashes a stage's dependencies before the stage runs, so that ingest comes to
 
 import os
 import stat
+import zipfile
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import is_stored
 from captcha_tagger.base.shown import escape
 from captcha_tagger.ingest.source import walk
 
@@ -23,9 +25,9 @@ def check_source(source: str, max_files: int) -> None:
         raise InputError(f"{source}: no such folder or zip")
     if OUTPUT.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{source}: holds the pipeline's own outputs; name a folder beside them")
-    if path.is_file():
+    if path.is_file() and is_stored(path) and zipfile.is_zipfile(path):
         return
-    if not path.is_dir():
+    if not path.is_dir() or not is_stored(path):
         raise InputError(f"{source}: neither a folder nor a zip")
     for name, entry in walk(path, max_files):
         if reason := _find_obstacle(name, entry):
@@ -35,8 +37,8 @@ def check_source(source: str, max_files: int) -> None:
 def _find_obstacle(name: str, entry: "os.DirEntry[str]") -> str | None:
     try:
         name.encode()
-        if entry.is_file():  # costs nothing where the entry is no link
-            return None
+        if entry.is_file() and (not entry.is_symlink() or is_stored(Path(entry.path))):
+            return None  # costs nothing where the entry is no link
         mode = entry.stat().st_mode
     except UnicodeEncodeError:
         return "its name is not UTF-8"

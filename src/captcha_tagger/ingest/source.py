@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import is_stored
 from captcha_tagger.ingest.archive import open_archive
 from captcha_tagger.ingest.limits import Found, Limits, check_count, read_until_full, refuse_name
 from captcha_tagger.ingest.reading import TooManyBytesError, read_regular
@@ -41,7 +42,7 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
         before = _fingerprint(_join(path, names))
         yield _make_source(names, lambda place: _read_file(path, names[place], limits), limits)
         after = _fingerprint(_join(path, _list_names(path, limits.max_files)))
-    elif path.is_file():
+    elif path.is_file() and is_stored(path):
         before = _fingerprint([str(path)])
         with path.open("rb") as file:
             archive = open_archive(file, path, limits.max_files)

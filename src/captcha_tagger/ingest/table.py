@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import ESCAPE, FORMULA_STARTS
+from captcha_tagger.base.files import ESCAPE, FORMULA_STARTS, is_stored
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = ",;\t"
@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
 def iterate_lines(path: Path) -> Iterator[Line]:
     """Yield the rows one by one; a file without any is no error, one that is no table is."""
-    if not path.is_file():
+    if not path.is_file() or not is_stored(path):
         raise InputError(f"{path}: no such file")
     iterate = _iterate_json if path.suffix.lower() in JSON_ENDINGS else _iterate_csv
     try:

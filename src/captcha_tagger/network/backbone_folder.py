@@ -40,11 +40,24 @@ def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Pat
 
 def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
     """The card and the weights of a backbone folder; InputError when they are damaged."""
+    for name in (CARD, WEIGHTS):
+        if not (folder / name).is_file():  # a pipe would keep its reader waiting
+            raise InputError(
+                f"{folder}: no backbone here, {name} is missing; run dvc repro backbone"
+            )
     try:
-        return BackboneCard.model_validate(read_json(folder / CARD)), load_file(folder / WEIGHTS)
+        card = BackboneCard.model_validate(read_json(folder / CARD))
+        weights = load_file(folder / WEIGHTS)
     except (SafetensorError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{folder}: damaged backbone: {reason}; run dvc repro backbone") from None
+        raise damaged(folder, str(error).split("\n")[0]) from None
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise damaged(folder, "not all of its weights are numbers")
+    return card, weights
+
+
+def damaged(folder: Path, reason: str) -> InputError:
+    """What to say of a backbone folder whose files cannot be used."""
+    return InputError(f"{folder}: damaged backbone: {reason}; run dvc repro backbone")
 
 
 def backbone_weights(model: Tagger) -> Weights:

@@ -48,7 +48,7 @@ def read(
         Reading(
             "".join(vocabulary[label] for label, _, _ in runs),
             confidence,
-            [[edges[first], edges[last + 1]] for _, first, last in runs],
+            tuple((edges[first], edges[last + 1]) for _, first, last in runs),
         )
         for runs, confidence in zip(spelled, confidences, strict=True)
     ]

@@ -132,9 +132,10 @@ def _find_trusted(results: Results, sure: Bools) -> Bools:
     for kind in (results.predicted, ~results.predicted):
         peers = sure & kind
         wrong = peers & (results.missed | results.invented)
-        others = peers.sum(0) - peers
-        right = 1 - (wrong.sum(0) - wrong) / np.maximum(others, 1)
-        trusted |= peers & (others > 0) & (right >= TRUST)
+        others, num_wrong = peers.sum(0) - 1, wrong.sum(0)  # (labels,)
+        most_wrong = (1 - TRUST) * others
+        trust_right, trust_wrong = num_wrong <= most_wrong, num_wrong - 1 <= most_wrong
+        trusted |= peers & (others > 0) & np.where(wrong, trust_wrong, trust_right)
     return trusted
 
 

@@ -152,7 +152,7 @@ def _describe_reading(results: Results, position: int) -> dict[str, Any] | None:
     if not results.readings:
         return None
     reading, width = results.readings[position], results.pixels.shape[3]
-    steps = align(results.validation_rows[position].text, reading.text)
+    steps = align(results.rows[results.validation[position]].text, reading.text)
     return {
         "text": reading.text,
         "confidence": round(reading.confidence, 4),

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import read_array, read_json, read_table
-from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.base.files import read_array, read_table
+from captcha_tagger.data.labels import encode_texts, read_vocabulary
 from captcha_tagger.data.manifest import Row, read_manifest
+from captcha_tagger.data.parts import read_parts
 from captcha_tagger.data.pixels import Pixels, open_pixels
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import read_evidence, read_texts
@@ -25,6 +26,12 @@ from captcha_tagger.evaluate.scores import read_scores
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Table = list[dict[str, str]]
+
+LABEL_COLUMNS = (
+    "label", "precision", "recall", "f1", "support", "average_precision", "threshold",
+)  # fmt: skip
+EPOCH_COLUMNS = ("epoch", "step", "phase", "train_loss", "validation_loss")
+SCORES = ("exact_set", "label_accuracy", "micro_f1", "macro_f1", "loss", "threshold", "intervals")
 
 
 @dataclass(frozen=True)
@@ -111,15 +118,15 @@ def load_results(
     """Read all that the stages wrote; InputError when a file is missing or they do not fit."""
     try:
         rows = read_manifest(ingest / "manifest.jsonl")
-        vocabulary = read_json(ingest / "vocabulary.json")
-        parts = read_json(split / "parts.json")
-        texts = [rows[index].text for index in parts["validation"]]
+        vocabulary = read_vocabulary(ingest / "vocabulary.json")
+        parts = read_parts(split / "parts.json", len(rows))
+        texts = [rows[index].text for index in parts.validation]
         shown, evidence = read_evidence(evaluate / "answers")
         results = Results(
             pixels=open_pixels(ingest / "pixels.npy"),
             rows=rows,
-            train=parts["train"],
-            validation=parts["validation"],
+            train=parts.train.tolist(),
+            validation=parts.validation.tolist(),
             vocabulary=vocabulary,
             targets=encode_texts(texts, vocabulary) > 0.5,
             probs=read_array(evaluate / "probs.npy"),
@@ -129,14 +136,18 @@ def load_results(
             readings=read_texts(evaluate / "answers"),
             augmented=read_array(fine_tune / "augmented.npy"),
             metrics=read_scores(evaluate),
-            labels=read_table(evaluate / "labels.csv"),
+            labels=read_table(evaluate / "labels.csv", LABEL_COLUMNS),
             precision_recall=read_table(evaluate / "precision_recall.csv"),
             calibration=read_table(evaluate / "calibration.csv"),
             reliability=_read_optional(evaluate / "reliability.csv"),
             coverage=_read_optional(evaluate / "coverage.csv"),
             rejects=read_table(ingest / "rejects.csv"),
             steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
-            epochs=read_table(train_head / "epochs.csv") + read_table(fine_tune / "epochs.csv"),
+            epochs=[
+                row
+                for phase in (train_head, fine_tune)
+                for row in read_table(phase / "epochs.csv", EPOCH_COLUMNS)
+            ],
             hashes={
                 "data": _hash(ingest / "manifest.jsonl"),
                 "split": _hash(split / "parts.json"),
@@ -145,8 +156,15 @@ def load_results(
         )
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; run dvc repro first") from None
-    if results.probs.shape != results.targets.shape:
+    images = len(texts)
+    if (
+        any(found.shape != results.targets.shape for found in (results.probs, results.losses))
+        or len(results.readings) not in (0, images)
+        or len(results.labels) != len(vocabulary)
+    ):
         raise InputError(f"{evaluate}: its answers are not those of {split}; run dvc repro")
+    if missing := [name for name in SCORES if name not in results.metrics]:
+        raise InputError(f"{evaluate}: its scores lack {missing[0]}; run dvc repro evaluate")
     return results
 
 

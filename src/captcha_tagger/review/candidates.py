@@ -58,12 +58,17 @@ def rank_candidates(data: Dataset, verdicts: Verdicts) -> list[Candidate]:
     return sorted(found, key=lambda one: (-one.sureness, one.file))
 
 
+def read_known(path: Path) -> dict[str, Correction]:
+    """The corrections that are there; InputError when they are damaged."""
+    return read_corrections(path, "keep") if path.exists() else {}
+
+
 def append_candidates(path: Path, candidates: list[Candidate], first: int) -> list[Candidate]:
     """Add the first so many to the corrections, whose own rows stay as they are.
 
     Returns these; the ones that are not clear get no row.
     """
-    known = read_corrections(path, "keep") if path.exists() else {}
+    known = read_known(path)
     new = [one for one in candidates if one.file not in known][:first]
     write_corrections(path, known | {one.file: _propose(one) for one in new if one.is_clear})
     return new

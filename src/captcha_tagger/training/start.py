@@ -12,6 +12,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.network.backbone_folder import (
     Weights,
+    damaged,
     fit_first_convolution,
     load_backbone,
 )
@@ -45,7 +46,10 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
             )
         )
         body = {name: value for name, value in weights.items() if not name.startswith("head.")}
-        model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
+        try:
+            model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
+        except (KeyError, IndexError, RuntimeError):
+            raise damaged(backbone, "its weights do not fit its card") from None
         if not isinstance(model.head, ConcatHead):
             model.head.start_from_base_rates(torch.from_numpy(data.base_rates()), model.columns)
             _copy_known_labels(model.head, weights, card.alphabet, data.vocabulary)
