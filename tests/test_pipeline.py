@@ -108,6 +108,12 @@ def test_every_path_in_a_command_is_a_dep_or_an_out(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("key", ["compute", "compute.workers", "compute.save_every_seconds"])
+def test_what_changes_no_bit_re_runs_nothing(stage: str, key: str) -> None:
+    assert key not in STAGES[stage]["params"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_no_param_stands_in_a_command(stage: str) -> None:
     """`ingest.source` did, and so was shell code: backticks ran, `$` and quotes broke it."""
     assert "${" not in STAGES[stage]["cmd"]

@@ -21,6 +21,7 @@ def test_rates_grow_and_the_suggestion_lies_where_the_loss_falls(machine: Machin
         learning_rate=0.01,
         weight_decay=0.0,
         augment=False,
+        shards=1,
         seed=0,
     )
     test = find_rate(make_tagger(), data, params, machine)

@@ -7,7 +7,8 @@ from captcha_tagger.engine.params import Compute
 
 def resolve(precision: str) -> torch.dtype:
     params = Compute(
-        device="cpu", threads=1, precision=precision, deterministic=False, save_every_seconds=60
+        device="cpu", threads=1, precision=precision, deterministic=False, save_every_seconds=60,
+        workers=1,
     )  # fmt: skip
     return set_up(params).precision
 

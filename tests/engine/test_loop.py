@@ -6,11 +6,12 @@ from captcha_tagger.base.errors import NonFiniteLossError
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.labels import encode_texts, index_texts
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.engine.loop import History, Phase, optimize
+from captcha_tagger.engine.loop import History, Phase, backward, optimize
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.training.objective import Plan, fit
+from captcha_tagger.training.fitting import fit
+from captcha_tagger.training.objective import Plan
 from tests.conftest import VOCABULARY, make_arrays, make_tagger, spell
 
 
@@ -103,7 +104,9 @@ def test_it_ends_with_the_moving_average_of_its_weights() -> None:
 
     optimize(
         model,
-        lambda _: model.weight.sum(),  # its gradient is 1: a step subtracts the learning rate
+        backward(
+            lambda _: model.weight.sum()
+        ),  # its gradient is 1: a step subtracts the learning rate
         optimizer,
         Phase("fine_tune", epochs=2, steps_per_epoch=3, ema_decay=0.75),
         ResumeFile("test", "key", every_seconds=1e9),

@@ -25,6 +25,7 @@ PARAMS = TrainHead(
     learning_rate=0.01,
     weight_decay=0.0,
     augment=False,
+    shards=1,
     seed=0,
 )
 

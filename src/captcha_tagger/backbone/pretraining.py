@@ -20,7 +20,7 @@ from captcha_tagger.drawing.batches import Drawn, draw_batch
 from captcha_tagger.drawing.kaggle import HEIGHT, WIDTH
 from captcha_tagger.drawing.texts import VOCABULARY
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.engine.loop import History, Phase, optimize
+from captcha_tagger.engine.loop import History, Phase, backward, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.network.card import Architecture, ModelCard
@@ -46,7 +46,7 @@ def pretrain(
     optimizer = build_optimizer(groups, [recipe.learning_rate] * len(groups), recipe.weight_decay)
     objective = _Objective(model, recipe, machine, recipe.reports * steps_per_epoch)
     phase = Phase("backbone", recipe.reports, steps_per_epoch)
-    optimize(model, objective, optimizer, phase, resume, History(), lambda _: {})
+    optimize(model, backward(objective), optimizer, phase, resume, History(), lambda _: {})
     return model.eval()
 
 

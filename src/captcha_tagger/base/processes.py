@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import chain
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -116,6 +117,22 @@ def start_pool(processes: int) -> ProcessPoolExecutor:
     # Spawned, since a fork would copy the threads' locks along with the memory.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_obey_parent)
+
+
+def start_processes(
+    function: Callable[..., None], arguments: Iterable[tuple[object, ...]]
+) -> list[BaseProcess]:
+    """Start a process for each tuple of arguments; they end with this one."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_run, args=(function, *words)) for words in arguments]
+    for process in processes:
+        process.start()
+    return list(processes)
+
+
+def _run(function: Callable[..., None], *arguments: object) -> None:
+    _obey_parent()
+    function(*arguments)
 
 
 def _obey_parent() -> None:

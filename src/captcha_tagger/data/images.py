@@ -1,11 +1,15 @@
 """Labelled images in training order: rows of the packed pixel array on the computing device."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from captcha_tagger.data.pixels import open_pixels
 
 RESIDENT_BYTES = 1 << 30  # up to here the pixels live on the device, above they stay on disk
 
@@ -30,9 +34,19 @@ class LabelledImages:
         self.texts = torch.from_numpy(texts)
         self.rows = rows
         self._on_disk = pixels
-        self._resident: Tensor | None = None
-        if len(rows) * pixels[:1].nbytes <= RESIDENT_BYTES:
-            self._resident = torch.from_numpy(pixels[rows]).to(device)
+        self._resident = self._load()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the pixels, where those lie in a file: another process maps it again."""
+        file = getattr(self._on_disk, "filename", None)
+        on_disk = self._on_disk if file is None else Path(file).resolve()
+        return {**self.__dict__, "_on_disk": on_disk, "_resident": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self._on_disk, Path):
+            self._on_disk = open_pixels(self._on_disk)
+        self._resident = self._load()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,6 +61,12 @@ class LabelledImages:
         if self._resident is not None:
             return self._resident[picks.to(self.device)]
         return torch.from_numpy(self._on_disk[self.rows[picks.numpy()]]).to(self.device)
+
+    def _load(self) -> Tensor | None:
+        """The pixels on the device, where there is room for them."""
+        if len(self.rows) * self._on_disk[:1].nbytes > RESIDENT_BYTES:
+            return None
+        return torch.from_numpy(self._on_disk[self.rows]).to(self.device)
 
     def spell(self, vocabulary: Sequence[str]) -> list[str]:
         """The texts in characters."""

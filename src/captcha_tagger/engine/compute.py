@@ -6,7 +6,7 @@ The section `compute` of params.yaml -> a Machine that the training and inferenc
 import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -22,12 +22,28 @@ BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")
 
 @dataclass(frozen=True)
 class Machine:
-    """The resolved choice; `precision` is that of training, evaluation is always float32."""
+    """The resolved choice; `precision` is that of training, evaluation is always float32.
+
+    How many workers train stands not in its text, which is part of a resume file's key: it changes
+    no bit, so another number goes on with the same file.
+    """
 
     device: torch.device
     threads: int
     precision: torch.dtype
     deterministic: bool
+    workers: int = field(default=1, repr=False)
+
+    def prepare(self) -> None:
+        """Set torch's process-wide switches accordingly."""
+        torch.set_num_threads(self.threads)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32 on every device
+        # As use_deterministic_algorithms, which would import torch's compiler first (1.5 s).
+        torch.set_deterministic_debug_mode("error" if self.deterministic else "default")
+        # Nothing here reads memory before writing it; filling it cost a sixth of a training step.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def autocast(self) -> AbstractContextManager[object]:
         if self.precision == torch.float32:
@@ -48,21 +64,16 @@ class Machine:
 
 
 def set_up(compute: Compute) -> Machine:
-    """Resolve every `auto` and set torch's process-wide switches accordingly."""
+    """Resolve every `auto`, and prepare torch for it."""
     if compute.device == "cuda" and not torch.cuda.is_available():
         raise InputError("compute.device: no CUDA device here; set it to auto or cpu")
     use_cuda = compute.device == "cuda" or (compute.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if use_cuda else "cpu")
     threads = count_cores() if compute.threads == "auto" else compute.threads
-    torch.set_num_threads(threads)
-    if compute.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32 on every device
-    # As use_deterministic_algorithms, which would import torch's compiler first (1.5 s).
-    torch.set_deterministic_debug_mode("error" if compute.deterministic else "default")
-    # Nothing here reads memory before writing it; filling it cost a sixth of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return Machine(device, threads, _precision(compute.precision, device), compute.deterministic)
+    precision = _precision(compute.precision, device)
+    machine = Machine(device, threads, precision, compute.deterministic, compute.workers)
+    machine.prepare()
+    return machine
 
 
 def _find_version(package: str) -> str | None:

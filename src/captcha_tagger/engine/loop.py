@@ -1,8 +1,8 @@
 """The optimisation loop that pretraining, head training and fine-tuning share.
 
-An objective (step -> loss) and an optimizer -> a trained model and its history. All randomness is
-a function of (seed, step), so the state to resume from is weights, their average, optimizer and the
-step number.
+Gradients (step -> loss, once they lie in the model) and an optimizer -> a trained model and its
+history. All randomness is a function of (seed, step), so the state to resume from is weights, their
+average, optimizer and the step number.
 """
 
 import math
@@ -57,7 +57,7 @@ class Phase:
 
 def optimize(
     model: nn.Module,
-    objective: Callable[[int], Tensor],
+    gradients: Callable[[int], Tensor],
     optimizer: torch.optim.Optimizer,
     phase: Phase,
     resume: ResumeFile,
@@ -67,12 +67,13 @@ def optimize(
 ) -> None:
     """Train the model in place through all epochs, going on from the resume file if there is one.
 
+    `gradients` leaves those of a step in the model's parameters and returns its loss.
     `score_epoch` is given, after each epoch, the model as it would end there; what it returns joins
     the epoch's row of the history.
     `observe` runs whenever the history so far is saved, so a resumed run never contradicts it.
     Raises NonFiniteLossError, leaving the last good state in the resume file.
     """
-    run = _Run(model, objective, optimizer, phase, history)
+    run = _Run(model, gradients, optimizer, phase, history)
     state = resume.load()
     if state is not None:
         run.restore(state)
@@ -106,12 +107,12 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        objective: Callable[[int], Tensor],
+        gradients: Callable[[int], Tensor],
         optimizer: torch.optim.Optimizer,
         phase: Phase,
         history: History,
     ) -> None:
-        self.model, self.objective, self.optimizer = model, objective, optimizer
+        self.model, self.gradients, self.optimizer = model, gradients, optimizer
         self.phase, self.history = phase, history
         self.step = 0
         self.average: AveragedModel | None = None
@@ -121,16 +122,13 @@ class _Run:
         self._unread: list[Tensor] = []  # losses still on the device: reading one waits for it
 
     def take_step(self) -> None:
-        share = one_cycle(self.step, self.phase.epochs * self.phase.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * share
-        loss = self.objective(self.step)
+        set_rates(self.optimizer, self.step, self.phase.epochs * self.phase.steps_per_epoch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self.gradients(self.step)
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        self._unread.append(loss.detach())
+        self._unread.append(loss)
         row = {
             "step": self.history.first_step + self.step,
             "phase": self.phase.name,
@@ -209,6 +207,24 @@ class _Run:
         self.history.steps[:] = state["history"]["steps"]
         self.history.epochs[:] = state["history"]["epochs"]
         print(f"{self.phase.name.replace('_', ' ')}: going on after step {self.step}")
+
+
+def backward(objective: Callable[[int], Tensor]) -> Callable[[int], Tensor]:
+    """Gradients of the whole of a step's loss at once."""
+
+    def gradients(step: int) -> Tensor:
+        loss = objective(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    return gradients
+
+
+def set_rates(optimizer: torch.optim.Optimizer, step: int, num_steps: int) -> None:
+    """Give every layer group its learning rate for the step."""
+    share = one_cycle(step, num_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
 
 
 def mix(seed: int, step: int) -> int:

@@ -1,10 +1,9 @@
-"""Head training and fine-tuning: the shared loop on labelled images.
+"""What a step of head training or fine-tuning lowers.
 
-A Tagger and LabelledImages -> the same Tagger, trained in place.
+A Tagger, LabelledImages and a Plan -> the loss of a step, of all its images or shard by shard.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,20 +11,19 @@ from torch import Tensor
 
 from captcha_tagger.data.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.engine.loop import History, Phase, mix, optimize
-from captcha_tagger.engine.optimizer import build_optimizer
-from captcha_tagger.engine.resume import ResumeFile
-from captcha_tagger.metrics.sets import exact_set, label_accuracy, micro_f1
-from captcha_tagger.metrics.texts import character_error_rate, text_accuracy
+from captcha_tagger.engine.loop import mix
 from captcha_tagger.network.heads import Answer
-from captcha_tagger.network.inference import infer, measure_losses
+from captcha_tagger.network.inference import measure_losses
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One phase of training; `learning_rates` are the peaks of the model's layer groups."""
+    """One phase of training; `learning_rates` are the peaks of the model's layer groups.
+
+    A batch falls into so many shards, each a batch of its own to BatchNorm and dropout.
+    """
 
     phase: str
     epochs: int
@@ -36,51 +34,7 @@ class Plan:
     seed: int
     frozen: bool
     ema_decay: float = 0.0
-
-
-def fit(
-    model: Tagger,
-    train: LabelledImages,
-    validation: LabelledImages,
-    plan: Plan,
-    machine: Machine,
-    resume: ResumeFile,
-    history: History,
-    observe: Callable[[], None] = lambda: None,
-) -> None:
-    """Train the model in place, scoring the validation images after every epoch."""
-
-    def score_epoch(outcome: Tagger) -> dict[str, float]:
-        scores = score(outcome, validation)
-        set_mode(model, plan)
-        return scores
-
-    set_mode(model, plan)
-    optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
-    objective = Objective(model, train, plan, machine)
-    phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch, plan.ema_decay)
-    optimize(model, objective, optimizer, phase, resume, history, score_epoch, observe)
-
-
-def score(model: Tagger, images: LabelledImages) -> dict[str, float]:
-    """Loss and scores shown after every epoch, of texts where the model reads; leaves it in eval
-    mode."""
-    found = infer(model, images)
-    predicted, actual = found.probs > model.card.threshold, images.targets.cpu().numpy() > 0.5
-    scores = {
-        "validation_loss": found.loss,
-        "label_accuracy": label_accuracy(predicted, actual),
-        "exact_set": exact_set(predicted, actual),
-        "micro_f1": micro_f1(predicted, actual),
-    }
-    if found.readings is None:
-        return scores
-    read, texts = [one.text for one in found.readings], images.spell(model.card.vocabulary)
-    return {
-        **scores,
-        "text_accuracy": text_accuracy(read, texts),
-        "character_error_rate": character_error_rate(read, texts),
-    }
+    shards: int = 1
 
 
 def set_mode(model: Tagger, plan: Plan) -> None:
@@ -90,7 +44,10 @@ def set_mode(model: Tagger, plan: Plan) -> None:
 
 
 class Objective:
-    """The loss of one step: which images, how changed, through which part of the network."""
+    """The loss of a shard: which images, how changed, through which part of the network.
+
+    Dropout and augmentation draw by the number of the shard among those of all steps.
+    """
 
     def __init__(self, model: Tagger, train: LabelledImages, plan: Plan, machine: Machine) -> None:
         self.model, self.train, self.plan, self.machine = model, train, plan, machine
@@ -98,14 +55,23 @@ class Objective:
         self._features = self._cache_features() if plan.frozen and not plan.augment else None
         self._order: tuple[int, list[Tensor]] = (-1, [])
 
-    def __call__(self, step: int) -> Tensor:
-        picks = self._picks(step)
-        torch.manual_seed(mix(self.plan.seed, step))  # dropout draws from torch's own generator
+    def __call__(self, step: int, shard: int = 0) -> Tensor:
+        """The mean loss of the shard's images, times its share of the batch."""
+        picks = self._pick_shard(step, shard)
+        seed = mix(self.plan.seed, step * self.plan.shards + shard)
+        torch.manual_seed(seed)  # dropout draws from torch's own generator
         with self.machine.autocast():
-            answer = self._answer(picks, step)
-        return measure_losses(answer, self.train, picks).mean()
+            answer = self._answer(picks, seed)
+        return measure_losses(answer, self.train, picks).mean() * self.share(step, shard)
 
-    def _picks(self, step: int) -> Tensor:
+    def share(self, step: int, shard: int) -> float:
+        """The shard's share of the step's images."""
+        return len(self._pick_shard(step, shard)) / len(self._pick_batch(step))
+
+    def _pick_shard(self, step: int, shard: int) -> Tensor:
+        return self._pick_batch(step).tensor_split(self.plan.shards)[shard]
+
+    def _pick_batch(self, step: int) -> Tensor:
         """The images of this step: batches of nearly equal size from the epoch's permutation."""
         epoch, batch = divmod(step, self.steps_per_epoch)
         if self._order[0] != epoch:
@@ -114,12 +80,12 @@ class Objective:
             self._order = (epoch, list(order.tensor_split(self.steps_per_epoch)))
         return self._order[1][batch]
 
-    def _answer(self, picks: Tensor, step: int) -> Answer:
+    def _answer(self, picks: Tensor, seed: int) -> Answer:
         if self._features is not None:
             return self.model.head.answer(self._features[picks.to(self.train.device)])
         pixels = self.train.pixels(picks)
         if self.plan.augment:
-            generator = torch.Generator().manual_seed(mix(self.plan.seed, step))
+            generator = torch.Generator().manual_seed(seed)
             pixels = augment(pixels, generator)
         if not self.plan.frozen:
             return self.model.answer(pixels)

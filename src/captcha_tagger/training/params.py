@@ -6,6 +6,8 @@ from pydantic import Field
 
 from captcha_tagger.base.settings import Count, Decay, Prob, Rate, Section, Seed
 
+# Powers of two, so that the sum over shards is a whole binary tree.
+Shards = Literal[1, 2, 4, 8, 16, 32, 64]
 EmaDecay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -16,6 +18,7 @@ class TrainHead(Section):
     learning_rate: Rate
     weight_decay: Decay
     augment: bool
+    shards: Shards
     seed: Seed
 
 
@@ -27,4 +30,5 @@ class FineTune(Section):
     ema_decay: EmaDecay
     augment: bool
     threshold: Literal["auto"] | Prob
+    shards: Shards
     seed: Seed

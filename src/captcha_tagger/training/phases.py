@@ -22,8 +22,9 @@ from captcha_tagger.engine.schedule import spread
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
+from captcha_tagger.training.fitting import fit
 from captcha_tagger.training.length import choose_epochs
-from captcha_tagger.training.objective import Plan, fit
+from captcha_tagger.training.objective import Plan
 from captcha_tagger.training.params import FineTune, TrainHead
 from captcha_tagger.training.threshold import choose_threshold
 
@@ -47,6 +48,7 @@ def train_head(
         augment=params.augment,
         seed=params.seed,
         frozen=True,
+        shards=params.shards,
     )
     return _train(model, data, plan, machine, resume, History())
 
@@ -71,6 +73,7 @@ def fine_tune(
         seed=params.seed,
         frozen=False,
         ema_decay=params.ema_decay,
+        shards=params.shards,
     )
     _train(model, data, plan, machine, resume, history)
     if params.threshold != "auto":
