@@ -24,6 +24,7 @@ RECIPE = TinyRecipe(
     FineTune(
         epochs=2,
         batch_size=8,
+        shards=1,
         learning_rates=[0.001, 0.001],
         weight_decay=0.0,
         ema_decay=0.0,
