@@ -100,6 +100,8 @@ BAD_VALUES: list[tuple[str, str, Any]] = [
     ("read", "decoding", "guess"),
     ("read", "pattern", "("),
     ("read", "pattern", "a"),  # greedy decoding cannot look for one
+    ("serve", "max_images", 0),
+    ("serve", "max_seconds", float("inf")),
     ("compute", "threads", 100_000),
     ("compute", "device", "tpu"),
     ("compute", "precision", "int4"),
@@ -152,7 +154,7 @@ def test_a_wrong_value_is_named(arena: Arena, scenario: Scenario) -> None:
 @scenarios(
     [
         Scenario(f"no section {name}", drop(name), ["check"], 2, f"{name}: missing")
-        for name in [*STAGE_PATHS, "read", "compute"]
+        for name in [*STAGE_PATHS, "read", "serve", "compute"]
     ],
     Scenario("an unknown section", params(misspelt={}), ["check"], 2, "misspelt: unknown key"),
     Scenario("an unknown key", params(split={"sed": 1}), ["check"], 2, "split.sed: unknown key"),
