@@ -102,6 +102,9 @@ BAD_VALUES: list[tuple[str, str, Any]] = [
     ("read", "pattern", "a"),  # greedy decoding cannot look for one
     ("serve", "max_images", 0),
     ("serve", "max_seconds", float("inf")),
+    ("train_head", "shards", 0),
+    ("fine_tune", "shards", -1),
+    ("compute", "workers", 0),
     ("compute", "threads", 100_000),
     ("compute", "device", "tpu"),
     ("compute", "precision", "int4"),
