@@ -18,6 +18,7 @@ from tests.attack.scenario import (
     scenarios,
 )
 from tests.attack.test_outputs import CARD, DAMAGES, MODEL, WEIGHTS, change_weights, replace, ruin
+from tests.attack.test_params import drop
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # MLflow's own
 
@@ -54,7 +55,7 @@ TAMPERED: dict[str, Attack] = {
 
 @scenarios(
     Scenario(f"{words[0]}: {name}", attack, words)
-    for words in (["predict", IMAGE], ["evaluate"], ["export", "m.onnx"])
+    for words in (["predict", IMAGE], ["evaluate"], ["export", "m.onnx"], ["serve", "--port", "0"])
     for name, attack in TAMPERED.items()
 )
 def test_a_tampered_model_is_one_line(arena: Arena, scenario: Scenario) -> None:
@@ -105,6 +106,20 @@ def test_words_that_are_none_are_told_how_it_is_used(
         "predict: a broken pattern", leave_alone, ["predict", IMAGE, "--pattern", "("], 2, "pattern"
     ),
     Scenario("predict: an empty pattern", leave_alone, ["predict", IMAGE, "--pattern", ""], 0),
+    Scenario("serve: no port", leave_alone, ["serve", "--port", "99999"]),
+    Scenario(
+        "serve: another machine", leave_alone, ["serve", "--port", "0", "--host", "192.0.2.1"]
+    ),
+    Scenario("serve: no host", leave_alone, ["serve", "--port", "0", "--host", "no host"]),
+    Scenario("serve: no section", drop("serve"), ["serve", "--port", "0"], 2, "serve"),
+    Scenario("label: nowhere", leave_alone, ["label", "nowhere"], 2, "no such folder"),
+    Scenario("label: an empty folder", lambda: Path("e").mkdir(), ["label", "e"]),
+    Scenario("label: memory", leave_alone, ["label", "/proc/self/mem"]),
+    Scenario(
+        "label: another table", put("o.csv", "a,b\n1,2\n"), ["label", "images", "--out", "o.csv"]
+    ),
+    Scenario("label: a folder as table", leave_alone, ["label", "images", "--out", "images"]),
+    Scenario("label: no model", leave_alone, ["label", "images", "--model", "no/model"]),
     Scenario("lr-find: no data", remove("data/split"), ["lr-find"], 2, "run dvc repro"),
     Scenario(
         "lr-find: damaged backbone", put("data/backbone/weights.safetensors", b""), ["lr-find"]

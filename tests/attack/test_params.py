@@ -100,6 +100,11 @@ BAD_VALUES: list[tuple[str, str, Any]] = [
     ("read", "decoding", "guess"),
     ("read", "pattern", "("),
     ("read", "pattern", "a"),  # greedy decoding cannot look for one
+    ("serve", "max_images", 0),
+    ("serve", "max_seconds", float("inf")),
+    ("train_head", "shards", 0),
+    ("fine_tune", "shards", -1),
+    ("compute", "workers", 0),
     ("compute", "threads", 100_000),
     ("compute", "device", "tpu"),
     ("compute", "precision", "int4"),
@@ -152,7 +157,7 @@ def test_a_wrong_value_is_named(arena: Arena, scenario: Scenario) -> None:
 @scenarios(
     [
         Scenario(f"no section {name}", drop(name), ["check"], 2, f"{name}: missing")
-        for name in [*STAGE_PATHS, "read", "compute"]
+        for name in [*STAGE_PATHS, "read", "serve", "compute"]
     ],
     Scenario("an unknown section", params(misspelt={}), ["check"], 2, "misspelt: unknown key"),
     Scenario("an unknown key", params(split={"sed": 1}), ["check"], 2, "split.sed: unknown key"),

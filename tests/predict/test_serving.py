@@ -443,3 +443,25 @@ def test_the_served_model_answers_over_http_as_evaluate_did(trained: Project, ad
             assert b"image 0: a string must be the base64 of an image file" in said
             assert b"root:" not in said
             assert b"site-packages" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_nesting_bomb_shows_no_path_and_costs_no_other_request(
+    trained: Project, address: str
+) -> None:
+    """MLflow's server parses a request before any model sees it, and answers 500 to this one."""
+    image = base64.b64encode(validation_files(trained)[0].read_bytes()).decode()
+    for bomb in (
+        b"[" * 100_000,
+        b'{"dataframe_split": {"data": ' + b"[" * 500 + b"]" * 500 + b"}}",
+    ):
+        request = urllib.request.Request(address, bomb, {"Content-Type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=60)
+        with refused.value:
+            assert refused.value.code == (500 if len(bomb) > 10_000 else 400)
+            said = refused.value.read()
+            assert b"site-packages" not in said
+            assert b".py" not in said
+        assert len(ask(address, [image])) == 1

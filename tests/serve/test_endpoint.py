@@ -1,6 +1,7 @@
 """The serve command's endpoint over real HTTP: answers, refusals, and who is answered at all."""
 
 import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def test_an_image_gets_the_answer_of_the_predict_command(
     (found,) = predictor.predict([predictor.decode(png(0))])
     assert reply.status == 200
     (answer,) = reply.json["predictions"]
-    assert answer == {**found.as_dict(), "evidence": None}
+    assert answer == {**json.loads(json.dumps(found.as_dict())), "evidence": None}
 
 
 def test_several_images_are_answered_in_order(address: str) -> None:

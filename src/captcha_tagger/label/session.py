@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.labels import Case, clean_text
-from captcha_tagger.data.readings import Reading
+from captcha_tagger.data.readings import Reading, Spans
 from captcha_tagger.label.candidates import Candidates
 from captcha_tagger.label.order import order_images
 from captcha_tagger.label.reader import Reader
@@ -25,7 +25,7 @@ class State(BaseModel):
     given: bool = False  # by a person, and not proposed
     read: str = ""
     confidence: float = 0
-    spans: list[list[int]] = []
+    spans: Spans = ()
     width: int
     labelled: int
     images: int

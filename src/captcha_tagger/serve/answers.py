@@ -6,6 +6,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from captcha_tagger.data.pixels import Pixels, Shape
+from captcha_tagger.data.readings import Spans
 from captcha_tagger.evaluate.ask import look
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.predict.predictor import Prediction, Predictor, one_thread
@@ -33,7 +34,7 @@ class Answer(BaseModel):
     text: str | None
     confidence: Annotated[Prob | None, Field(description="the prob that the text is all right")]
     spans: Annotated[
-        list[list[int]] | None,
+        Spans | None,
         Field(description="each character's first and last pixel column, as the model sees it"),
     ]
     labels: Annotated[list[str], Field(description="those with a prob above the threshold")]
