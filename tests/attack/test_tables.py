@@ -1,6 +1,5 @@
 """Tables that people write: labels.csv, its JSON lines, corrections.csv."""
 
-
 import pytest
 
 from tests.attack.scenario import (
