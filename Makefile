@@ -11,6 +11,11 @@ export MLFLOW_DISABLE_TELEMETRY := true
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
+# An environment's scripts name its place, so that one that was moved is made anew.
+ifneq ($(shell grep -svxF '$(CURDIR)' $(VENV)/.ready),)
+.PHONY: $(VENV)/.ready
+endif
+
 setup: $(VENV)/.ready  ## create .venv from requirements.lock
 
 # uv installs the lock in seconds; pip does the same, slower, where uv cannot be had.
@@ -21,7 +26,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	  uv pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps -e .; } || \
 	{ pip install --require-hashes -r requirements.lock && \
 	  pip install --no-build-isolation --no-deps -e .; }
-	@touch $@
+	@echo '$(CURDIR)' > $@
 
 lock:  ## pin pyproject.toml's dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
