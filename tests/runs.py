@@ -114,6 +114,8 @@ def _write_data(
     np.save(ingest / "pixels.npy", pixels)
     rejects = [["<b>bold</b>.txt", "not an image"], ["ab cd.png", "its text holds a blank"]]
     write_table(ingest / "rejects.csv", ["file", "reason"], rejects)
+    known = [["old.png", "abcd", 'a, quoted "why"'], ["=1.png", "drop", "'blank"]]
+    write_table(ingest / "corrections.csv", ["file", "text", "why"], known)
     tally = Tally(Shape(1, HEIGHT, WIDTH), rows=len(rows), rejected=2)
     write_summary(ingest, summarize(rows), tally)
     model = data / "fine_tune" / "model"

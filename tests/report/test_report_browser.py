@@ -1,10 +1,14 @@
 """The page in a real browser: it loads alone, does what it says, and everyone can use it."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from captcha_tagger.base.settings import read_params
+from captcha_tagger.ingest.corrections import Correction, read_corrections, write_corrections
 from captcha_tagger.report.report import write_report
 from tests.browser import find_chromium, open_browser
 from tests.repository import PARAMS_FILE
@@ -30,6 +34,18 @@ def url(results, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def doubting_url(results, tmp_path_factory):
+    """A page about a model that is right and sure, and sure that one name is wrong."""
+    probs = np.where(results.targets, 0.98, 0.02).astype(np.float32)
+    missed, invented = np.flatnonzero(results.targets[0])[0], np.flatnonzero(~results.targets[0])[0]
+    probs[0, [missed, invented]] = 0.04, 0.97
+    path = tmp_path_factory.mktemp("page") / "doubting.html"
+    doubting = replace(results, probs=probs)
+    write_report(path, doubting, read_params(PARAMS_FILE), page_images=5000)
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
 def browser():
     with open_browser() as browser:
         yield browser
@@ -40,7 +56,7 @@ def visit(browser, url):
     """Open the page and collect what goes wrong; anything that did fails the test."""
     contexts, problems = [], []
 
-    def open_page(scheme="light", width=1280):
+    def open_page(scheme="light", width=1280, at=url):
         context = browser.new_context(
             color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
         )
@@ -49,13 +65,13 @@ def visit(browser, url):
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: problems.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: note_request(request.url))
-        page.goto(url)
+        page.on("request", lambda request: note_request(request.url, at))
+        page.goto(at)
         page.wait_for_selector(".card")
         return page
 
-    def note_request(address):
-        if address != url and not address.startswith(("data:", "blob:")):
+    def note_request(address, at):
+        if address != at and not address.startswith(("data:", "blob:")):
             problems.append(f"request: {address}")
 
     yield open_page
@@ -231,6 +247,40 @@ def test_the_table_of_labels_sorts_both_ways_and_leads_to_the_errors(visit, resu
     column = results.vocabulary.index("&")
     errors = (results.missed | results.invented)[:, column]
     assert found(page) == errors.sum()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_everyone_can_correct_a_doubtful_name(visit, doubting_url, width):
+    page = visit(width=width, at=doubting_url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    violations = Axe().run(page).response["violations"]
+    assert [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in violations] == []
+
+
+def test_ticked_rows_become_corrections_beside_those_of_today(visit, doubting_url, tmp_path):
+    page = visit(at=doubting_url)
+    download = page.get_by_role("button", name="Download corrections.csv")
+    expect(download).to_be_disabled()
+    row = page.locator("#names .scroll tbody tr").first
+    file, named = row.locator(".file").inner_text(), row.locator("td.label").first.inner_text()
+    row.get_by_role("textbox").fill("")
+    expect(page.locator("#ticked")).to_have_text(f"{file} needs a text")
+    row.get_by_role("textbox").fill("-x,y")  # a formula to a spreadsheet, and a comma
+    expect(page.locator("#ticked")).to_have_text("1 ticked")
+    with page.expect_download() as saved:
+        download.press("Enter")
+    assert file == HOSTILE_NAMES[0]
+    assert saved.value.suggested_filename == "corrections.csv"
+    path = tmp_path / "corrections.csv"
+    saved.value.save_as(path)
+    found = read_corrections(path, "keep")
+    assert found == {
+        "old.png": Correction("abcd", 'a, quoted "why"'),
+        "=1.png": Correction("drop", "'blank"),
+        file: Correction("-x,y", f"named {named}, reviewed on the page"),
+    }
+    write_corrections(tmp_path / "again.csv", found)
+    assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
 
 
 def test_printing_shows_the_tables(visit):

@@ -74,7 +74,7 @@ def repository(tmp_path: Path) -> Path:
         (root / name).mkdir(parents=True)
     (root / ".gitignore").write_text("/data\n")
     (root / ".dvc" / "config").write_text("")
-    for name in ("dvc.yaml", "params.yaml", "src/a.py", "stages/a.py"):
+    for name in ("dvc.yaml", "params.yaml", "corrections.csv", "src/a.py", "stages/a.py"):
         (root / name).write_text("")
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "All"]):
@@ -100,3 +100,14 @@ def test_a_clone_finds_the_users_data_beside_and_inside_the_repository(
     assert (clone / "data/mine").resolve() == repository / "data/mine"
     assert (clone / "../outside").resolve() == tmp_path / "outside"
     assert not (clone / "dvc.lock").exists()
+
+
+def test_a_clone_takes_corrections_that_are_not_committed(repository: Path, tmp_path: Path) -> None:
+    (repository / "dvc.lock").write_text(
+        "stages: {ingest: {deps: [{path: corrections.csv, md5: a}, {path: src, md5: b}]}}"
+    )
+    (repository / "corrections.csv").write_text("file,text,why\nx.png,abc,seen\n")
+    clone = make_clone(repository, tmp_path / "x" / "three/folders/down" / "clone")
+    assert (clone / "corrections.csv").read_text().endswith("x.png,abc,seen\n")
+    (repository / "corrections.csv").write_text("file,text,why\n")
+    assert (clone / "corrections.csv").read_text().endswith("x.png,abc,seen\n")

@@ -1,7 +1,7 @@
 """What a set of labelled images is like: counts, sizes, text lengths, labels, repeated characters.
 
-Rows of the manifest -> a Summary, from which come report.json (numbers for `dvc metrics`) and
-labels.csv (for `dvc plots`), and later the report's picture and page.
+Rows of the manifest -> a Summary, from which come report.json and labels.csv (for `dvc plots`), and
+later the report's picture and page.
 """
 
 from collections import Counter, defaultdict

@@ -58,7 +58,7 @@ def write_report(
         path,
         "report.html.j2",
         style=["page.css", "report.css"],
-        script=["report.js"],
+        script=["report.js", "corrections.js"],
         data=list_images(results, shown.tolist()),
         context={
             "headlines": list_headlines(results),
@@ -81,6 +81,7 @@ def write_report(
             "decisions": [draw_chart(plot) for plot in plot_decisions(results)],
             "calibration": results.calibration,
             "doubtful": find_doubtful_names(results),
+            "corrections": results.corrections,
             "shown_images": len(shown),
             "vocabulary": results.vocabulary,
         },

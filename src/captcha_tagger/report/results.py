@@ -57,6 +57,7 @@ class Results:
     reliability: Table  # this and the next are empty where the model does not read
     coverage: Table
     rejects: Table
+    corrections: Table
     steps: Table
     epochs: Table
     hashes: dict[str, str]
@@ -142,6 +143,7 @@ def load_results(
             reliability=_read_optional(evaluate / "reliability.csv"),
             coverage=_read_optional(evaluate / "coverage.csv"),
             rejects=read_table(ingest / "rejects.csv"),
+            corrections=read_table(ingest / "corrections.csv", ("file", "text", "why")),
             steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
             epochs=[
                 row

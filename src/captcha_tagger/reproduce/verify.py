@@ -44,15 +44,19 @@ CODE = ["dvc.yaml", "src", "stages"]
 
 
 def make_clone(root: Path, clone: Path) -> Path:
-    """Clone the commit of `root`, take its params.yaml along, and give it a cache of its own."""
+    """Clone the commit of `root`, take params.yaml and the user's tables along as they are now, and
+    give it a cache of its own."""
     clone.parent.mkdir(parents=True, exist_ok=True)
     _git(root, "clone", "--quiet", str(root), str(clone))
     (clone / "dvc.lock").unlink(missing_ok=True)
     shutil.copyfile(root / "params.yaml", clone / "params.yaml")
     # A cache that several repositories share would hand over the outputs instead of making them.
     (clone / ".dvc" / "config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
-    for path in _data_outside_git(root, clone):
-        _link(root, clone, path)
+    for path in _user_data(root):
+        if not (clone / path).exists():
+            _link(root, clone, path)
+        elif (root / path).is_file():  # labels and corrections, perhaps not committed yet
+            shutil.copyfile(root / path, clone / path)
     return clone
 
 
@@ -143,14 +147,14 @@ def _differing_files(one: Path, other: Path) -> list[str]:
     )
 
 
-def _data_outside_git(root: Path, clone: Path) -> Iterator[str]:
-    """Paths of dvc.lock that no stage makes and that the clone lacks: the user's data."""
+def _user_data(root: Path) -> Iterator[str]:
+    """Paths of dvc.lock that no stage makes and that are no code."""
     if not (root / "dvc.lock").exists():
         return
     entries = read_lock(root).values()
     made = {out["path"] for entry in entries for out in entry.get("outs", [])}
     for path in {dep["path"] for entry in entries for dep in entry.get("deps", [])} - made:
-        if not (clone / path).exists() and (root / path).exists():
+        if (root / path).exists() and Path(path).parts[0] not in CODE:
             yield path
 
 
