@@ -121,6 +121,7 @@ def write_ingest(folder: Path, texts: list[str], drawn: np.ndarray, size: int) -
     write_manifest(folder / "manifest.jsonl", rows)
     write_json(folder / "vocabulary.json", make_vocabulary(texts))
     write_table(folder / "rejects.csv", ["file", "reason"], [])
+    write_table(folder / "corrections.csv", ["file", "text", "why"], [])
     write_summary(folder, summarize(rows), Tally(SHAPE, rows=size))
 
 

@@ -184,3 +184,14 @@ def test_the_stage_takes_both_tables_from_params(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = read_manifest(tmp_path / "data/ingest/manifest.jsonl")
     assert [row.text for row in rows] == ["bb1", *TEXTS[1:]]
+
+
+def test_the_shape_suits_the_images_that_have_a_row(tmp_path: Path) -> None:
+    """It was chosen from a sample of all files, which may hold none of a few labelled ones."""
+    source = fill_folder(tmp_path / "in", [f"{n:04}" for n in range(900)])
+    table = "file,text\n0001.png,abcdefgh\n0003.png,ijklmnop\n"
+    shapes = [take(source, table=table, width="auto", height="auto").shape]
+    shapes.append(
+        take(source, table=table.replace("0001", "0000"), width="auto", height="auto").shape
+    )
+    assert shapes[0] == shapes[1]

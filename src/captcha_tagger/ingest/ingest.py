@@ -42,7 +42,8 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params)) as opened:
         answers = read_answers(params, source, opened.names)
-        sampled = opened.read(pick_samples(range(opened.num_files), SAMPLED))
+        used = [n for n, name in enumerate(opened.names) if name not in answers.labels.without_row]
+        sampled = opened.read(pick_samples(used, SAMPLED))
         shape = choose_shape(answers.put(sampled), params)
         print(f"ingest: {describe_shape(shape)}")
         with PixelWriter(folder / "pixels.npy", shape) as writer:

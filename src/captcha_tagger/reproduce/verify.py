@@ -55,7 +55,9 @@ def make_clone(root: Path, clone: Path) -> Path:
     for path in _user_data(root):
         if not (clone / path).exists():
             _link(root, clone, path)
-        elif (root / path).is_file():  # labels and corrections, perhaps not committed yet
+        elif (root / path).is_file() and not (clone / path).samefile(
+            root / path
+        ):  # labels and corrections, perhaps not committed yet
             shutil.copyfile(root / path, clone / path)
     return clone
 

@@ -30,7 +30,7 @@ class Guard:
     """Refuses other hosts and origins, and bodies that are too large or come too slowly."""
 
     def __init__(self, app: ASGIApp, *, host: str, max_body_bytes: int, max_seconds: float) -> None:
-        self._app, self._host = app, host
+        self._app, self._host = app, host.lower()
         self._max_body_bytes, self._max_seconds = max_body_bytes, max_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
