@@ -91,7 +91,8 @@ def test_no_alarm_rings_after_its_time():
 def test_ctrl_c_ends_quietly():
     """Every process of the pool printed a traceback of its own."""
     script = (
-        "import time\n"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job of a shell ignores it
         "from captcha_tagger.base import stage\n"
         "from captcha_tagger.base.processes import map_batches\n"
         "from tests.base.test_processes import name_process\n"

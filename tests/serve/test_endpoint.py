@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp
 
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.predict.predictor import Predictor
-from captcha_tagger.serve.answers import shape_of
 from captcha_tagger.serve.app import make_app
 from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.guard import Guard
@@ -37,7 +37,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 @pytest.fixture(scope="module")
 def app(predictor: Predictor) -> Iterator[ASGIApp]:
-    shape = shape_of(predictor.card)
+    shape = Shape(*predictor.card.shape)
     with Decoder(shape, max_pixels=LIMITS.max_image_pixels, max_seconds=30) as decoder:
         yield make_app(predictor, decoder, LIMITS, HOST)
 

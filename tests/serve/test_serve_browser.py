@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.predict.predictor import Predictor
-from captcha_tagger.serve.answers import shape_of
 from captcha_tagger.serve.app import make_app
 from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.params import Serve
@@ -44,7 +44,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     save_model(make_tagger(), folder)
     predictor = Predictor(folder)
     with (
-        Decoder(shape_of(predictor.card), max_pixels=1_000_000, max_seconds=60) as decoder,
+        Decoder(Shape(*predictor.card.shape), max_pixels=1_000_000, max_seconds=60) as decoder,
         serving(make_app(predictor, decoder, LIMITS, HOST)) as address,
     ):
         yield address

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from captcha_tagger.base.files import hash_path
 from captcha_tagger.tracking.lineage import read_lineage
+from tests.tracking.repository import write_yaml
 
 STAGES = {
     "ingest": {
@@ -42,10 +42,6 @@ PARAMS: dict[str, dict[str, Any]] = {
     "evaluate": {"threshold": "model"},
     "compute": {"threads": 1},
 }
-
-
-def write_yaml(path: Path, content: Any) -> None:
-    YAML().dump(content, path)
 
 
 def write_files(root: Path, **files: str) -> None:

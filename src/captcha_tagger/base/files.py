@@ -165,11 +165,11 @@ def hash_path(root: Path, path: str) -> dict[str, Any] | None:
     target = root / path
     if target.is_file():
         size = target.stat().st_size
-        return {"path": path, "hash": "md5", "md5": _hash_file(target), "size": size}
+        return {"path": path, "hash": "md5", "md5": hash_file(target), "size": size}
     if not target.is_dir():
         return None
     files = [f for f in target.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
-    listing = [{"md5": _hash_file(f), "relpath": f.relative_to(target).as_posix()} for f in files]
+    listing = [{"md5": hash_file(f), "relpath": f.relative_to(target).as_posix()} for f in files]
     listing.sort(key=lambda entry: entry["relpath"])
     digest = hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
     size = sum(file.stat().st_size for file in files)
@@ -200,7 +200,8 @@ def lock_file(path: Path, wait_seconds: float) -> Iterator[None]:
         yield
 
 
-def _hash_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """A file's MD5, as in dvc.lock."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 

@@ -2,8 +2,8 @@
 
 from captcha_tagger.base.settings import load_section
 from captcha_tagger.commands.predict import find_model
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.predict.predictor import Predictor
-from captcha_tagger.serve.answers import shape_of
 from captcha_tagger.serve.app import make_app
 from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.params import Serve
@@ -15,7 +15,7 @@ def serve(model: str, host: str, port: int) -> None:
     limits = load_section("serve", Serve)
     predictor = Predictor(find_model(model))
     decoder = Decoder(
-        shape_of(predictor.card),
+        Shape(*predictor.card.shape),
         max_pixels=limits.max_image_pixels,
         max_seconds=limits.max_seconds,
     )

@@ -36,7 +36,7 @@ def read_text(name: str, *, pattern: str, case: Case) -> str:
 def clean_text(text: str, case: Case) -> str:
     """Return the text in Unicode NFC, its case folded; InputError says why it is none."""
     # Folding can decompose (İ becomes i and a dot above), so normal form comes last.
-    text = unicodedata.normalize("NFC", _fold(text, case))
+    text = unicodedata.normalize("NFC", fold(text, case))
     if not text:
         raise InputError("its text is empty")
     if not text.isprintable() or any(character.isspace() for character in text):
@@ -89,7 +89,8 @@ def index_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[
     return indexed
 
 
-def _fold(text: str, case: Case) -> str:
+def fold(text: str, case: Case) -> str:
+    """Return the text in upper or lower case, or as it is."""
     if case == "keep":
         return text
     return text.lower() if case == "lower" else text.upper()

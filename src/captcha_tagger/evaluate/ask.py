@@ -36,8 +36,7 @@ def _check_fit(model: Tagger, images: LabelledImages) -> None:
     """InputError when there is nothing to ask, or images that the model was not made for."""
     if not len(images):
         raise InputError("split: no image is held out; run dvc repro split")
-    card = model.card
-    wanted = (card.channels, card.height, card.width)
+    wanted = model.card.shape
     if images.shape != wanted:
         raise InputError(f"the images are {images.shape}, the model's {wanted}; run dvc repro")
 

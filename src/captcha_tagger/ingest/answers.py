@@ -3,13 +3,13 @@
 The params of ingest and the names in a source -> Answers, which put it to each file.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from captcha_tagger.base.files import hash_file
 from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
 from captcha_tagger.ingest.label_file import Labels, read_labels
 from captcha_tagger.ingest.limits import Found, refuse_name
@@ -36,14 +36,14 @@ class Answers:
                 "rows": self.labels.rows,
                 "without_image": len(self.labels.left_over),
                 "images_without_row": len(self.labels.without_row),
-                "md5": _hash(self.params.labels),
+                "md5": hash_file(Path(self.params.labels)),
             }
         if self.corrections:
             dropped = sum(each.text == DROP for each in self.corrections.values())
             found["corrections"] = {
                 "texts": len(self.corrections) - dropped,
                 "dropped": dropped,
-                "md5": _hash(self.params.corrections),
+                "md5": hash_file(Path(self.params.corrections)),
             }
         return found
 
@@ -79,8 +79,3 @@ def read_answers(params: Ingest, source: Path, names: Sequence[str]) -> Answers:
     corrections = read_corrections(Path(params.corrections), params.case)
     check_files(Path(params.corrections), corrections, images, source)
     return Answers(params, labels, corrections)
-
-
-def _hash(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

@@ -4,6 +4,7 @@ Ingest and prediction share this module, so an image looks the same to both. It 
 """
 
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -12,12 +13,15 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import limit_memory
 from captcha_tagger.ingest.workload import check_workload
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 WHITE = (255, 255, 255, 255)
+CRASH = "damaged image: it crashes its decoder"
+BASE_BYTES, BYTES_A_PIXEL = 1 << 29, 32  # at most; decoding a large image takes a third
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -55,6 +59,11 @@ def decode_sized(
     fitted = flat if flat.size == (width, height) else _fit(flat, width=width, height=height)
     pixels = np.asarray(fitted).reshape(height, width, channels)
     return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), *image.size)
+
+
+def bound_memory(max_pixels: int) -> AbstractContextManager[None]:
+    """Let decoding images of so many pixels take no more memory than it may need."""
+    return limit_memory(BASE_BYTES + BYTES_A_PIXEL * max_pixels)
 
 
 def open_image(data: bytes, max_pixels: int) -> Image.Image:

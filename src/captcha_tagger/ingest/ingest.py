@@ -5,23 +5,24 @@ few batches, the names, and the digest and text of each image: about 250 bytes a
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
-from captcha_tagger.base.processes import count_cores, limit_memory, map_batches
+from captcha_tagger.base.processes import count_cores, map_batches
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.answers import Answers, read_answers
 from captcha_tagger.ingest.corrections import write_corrections
-from captcha_tagger.ingest.decoding import TooManyPixelsError, decode_sized
+from captcha_tagger.ingest.decoding import CRASH, TooManyPixelsError, bound_memory, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
@@ -32,8 +33,8 @@ from captcha_tagger.ingest.verdicts import Reject, Seen, Tally, check_tally, for
 BATCH_FILES = 64
 # Starting processes takes as long as decoding so many images on one core (0.5 s).
 SERIAL_FILES = 4000
-DECODER_BYTES, DECODER_BYTES_A_PIXEL = 1 << 29, 32  # at most; decoding a large image takes a third
 
+Result = TypeVar("Result")
 Judged = tuple[Pixels, list[Row | Reject]]
 
 
@@ -62,7 +63,7 @@ def judge_batch(batch: Sequence[Found], params: Ingest, shape: Shape) -> Judged:
     """Return the pixels (images, channels, height, width) of the good files, and all outcomes."""
     texts = read_texts(batch, params)
     pixels: list[Pixels] = []
-    with limit_memory(DECODER_BYTES + DECODER_BYTES_A_PIXEL * params.max_image_pixels):
+    with bound_memory(params.max_image_pixels):
         outcomes = [
             text if isinstance(text, Reject) else _judge(found, text, params, shape, pixels)
             for found, text in zip(batch, texts, strict=True)
@@ -88,10 +89,10 @@ def _decode_all(source: Source, answers: Answers, writer: PixelWriter, spool: Pa
     """Write the first image of each pixels, and to the spool what became of each file."""
     seen = Seen()
     with spool.open("w", encoding="utf-8") as lines:
-        results = map_batches(
+        results = map_files(
             partial(judge_batch, params=answers.params, shape=writer.shape),
-            _batch(answers.put(source.files)),
-            processes=count_cores() if source.num_files > SERIAL_FILES else 1,
+            answers.put(source.files),
+            source.num_files,
             on_crash=partial(_reject_crash, shape=writer.shape),
         )
         with tqdm(total=source.num_files, unit=" images", desc="ingest", disable=None) as bar:
@@ -106,7 +107,22 @@ def _decode_all(source: Source, answers: Answers, writer: PixelWriter, spool: Pa
 
 def _reject_crash(found: Found, shape: Shape) -> Judged:
     empty = np.empty((0, *shape), np.uint8)
-    return empty, [Reject(found.file, "damaged image: it crashes its decoder")]
+    return empty, [Reject(found.file, CRASH)]
+
+
+def map_files(
+    function: Callable[[Sequence[Found]], Result],
+    files: Iterator[Found],
+    number: int,
+    on_crash: Callable[[Found], Result],
+) -> Iterator[Result]:
+    """The results of a function for batches of so many files, in order; many on all cores."""
+    return map_batches(
+        function,
+        _batch(files),
+        processes=count_cores() if number > SERIAL_FILES else 1,
+        on_crash=on_crash,
+    )
 
 
 def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:

@@ -5,10 +5,9 @@ A source, the params of ingest and a Reader -> Candidates: what can be shown, re
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +15,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import count_cores, map_batches
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.decoding import decode, open_image
-from captcha_tagger.ingest.ingest import BATCH_FILES, SERIAL_FILES
+from captcha_tagger.ingest.decoding import CRASH, decode, open_image
+from captcha_tagger.ingest.ingest import map_files
 from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.source import Source
 from captcha_tagger.ingest.verdicts import Reject
@@ -49,10 +47,10 @@ class Candidates:
 
 def look_at(source: Source, max_pixels: int, reader: Reader) -> Candidates:
     """Look at all images; what is none is said and left out. InputError where nothing is left."""
-    batches = map_batches(
+    batches = map_files(
         partial(view, shape=reader.shape, max_pixels=max_pixels),
-        _batch(source.files),
-        processes=count_cores() if source.num_files > SERIAL_FILES else 1,
+        source.files,
+        source.num_files,
         on_crash=_refuse_crash,
     )
     shown: list[tuple[str, bytes]] = []
@@ -101,9 +99,4 @@ def _encode(image: Image.Image) -> bytes:
 
 
 def _refuse_crash(found: Found) -> list[View | Reject]:
-    return [Reject(found.file, "damaged image: it crashes its decoder")]
-
-
-def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
-    while batch := list(islice(files, BATCH_FILES)):
-        yield batch
+    return [Reject(found.file, CRASH)]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from captcha_tagger.backbone.shipped import load_shipped
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.data.labels import Case
+from captcha_tagger.data.labels import Case, fold
 from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.network.backbone_folder import fit_first_convolution
+from captcha_tagger.network.backbone_folder import fit_first_convolution, part_weights
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.reading import read
@@ -51,9 +51,8 @@ class Reader:
         if model.card.head != "ctc":
             raise InputError("this model reads no texts; train with train_head.head set to ctc")
         self._model = model.eval()
-        card = model.card
-        self.shape = Shape(card.channels, card.height, card.width)
-        folded = [_fold(label, case) for label in card.vocabulary]
+        self.shape = Shape(*model.card.shape)
+        folded = [_fold(label, case) for label in model.card.vocabulary]
         self.vocabulary = sorted(set(folded))
         self._places = [*map(self.vocabulary.index, folded), len(self.vocabulary)]
 
@@ -100,13 +99,12 @@ def read_by_backbone(shape: Shape, case: Case) -> Reader:
             **shape._asdict(),
         )
     )
-    head = {name: weight for name, weight in weights.items() if name.startswith("head.")}
-    body = {name: weight for name, weight in weights.items() if name not in head}
-    fitted = fit_first_convolution(body, model.backbone)
-    model.load_state_dict({f"backbone.{name}": each for name, each in fitted.items()} | head)
+    body, head = part_weights(weights)
+    model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
+    model.head.load_state_dict(head)
     return Reader(model, case)
 
 
 def _fold(label: str, case: Case) -> str:
-    folded = {"keep": label, "lower": label.lower(), "upper": label.upper()}[case]
+    folded = fold(label, case)
     return folded if len(folded) == 1 else label

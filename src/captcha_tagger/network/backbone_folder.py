@@ -19,6 +19,7 @@ from captcha_tagger.network.model_folder import WEIGHTS
 from captcha_tagger.network.tagger import Tagger
 
 CARD = "backbone.json"
+HEAD = "head."  # what the names of a head's weights begin with
 Weights = dict[str, Tensor]
 
 
@@ -62,8 +63,16 @@ def damaged(folder: Path, reason: str) -> InputError:
 
 def backbone_weights(model: Tagger) -> Weights:
     """The weights of a trained Tagger, its head's under `head.`."""
-    head = {f"head.{name}": tensor for name, tensor in model.head.state_dict().items()}
+    head = {f"{HEAD}{name}": tensor for name, tensor in model.head.state_dict().items()}
     return {**model.backbone.state_dict(), **head}
+
+
+def part_weights(weights: Weights) -> tuple[Weights, Weights]:
+    """Those of the backbone, and those of a head learned along with it, under their own names."""
+    body = {name: tensor for name, tensor in weights.items() if not name.startswith(HEAD)}
+    return body, {
+        name.removeprefix(HEAD): tensor for name, tensor in weights.items() if name not in body
+    }
 
 
 def fit_first_convolution(weights: Weights, backbone: nn.Module) -> Weights:

@@ -43,6 +43,11 @@ class ModelCard(Frozen):
     vocabulary: Annotated[list[str], Field(min_length=1, max_length=MOST_LABELS)]
     threshold: Annotated[float, Field(gt=0, lt=1)]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that the model takes."""
+        return self.channels, self.height, self.width
+
     @model_validator(mode="after")
     def _parts_fit_each_other(self) -> Self:
         labels = self.vocabulary

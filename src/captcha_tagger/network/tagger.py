@@ -75,7 +75,7 @@ def _build_head(card: ModelCard, channels: int, rows: int) -> Head:
 def _feature_shape(backbone: nn.Module, card: ModelCard) -> tuple[int, int, int]:
     training = backbone.training
     backbone.eval()
-    features = backbone(torch.zeros(1, card.channels, card.height, card.width))
+    features = backbone(torch.zeros(1, *card.shape))
     backbone.train(training)
     _, channels, rows, columns = features.shape
     return channels, rows, columns

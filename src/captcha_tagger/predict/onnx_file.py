@@ -40,7 +40,7 @@ def write_onnx(folder: Path, path: Path) -> None:
         raise InputError(f"ONNX files need {' and '.join(missing)}; pip install {' '.join(NEEDED)}")
     model = load_model(folder)
     card = model.card
-    shape = (2, card.channels, card.height, card.width)  # of one image the batch would be frozen
+    shape = (2, *card.shape)  # of one image the batch would be frozen
     program = torch.onnx.export(
         _Answers(model).eval(),
         (torch.zeros(shape, dtype=torch.uint8),),

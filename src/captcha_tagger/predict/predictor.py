@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.ingest.decoding import Pixels, decode
 from captcha_tagger.network.heads import Answer
@@ -64,14 +65,7 @@ class Predictor:
     def decode(self, image: bytes | NDArray[Any]) -> Pixels:
         """Pixels in the model's shape; InputError says why the image cannot be used."""
         data = image if isinstance(image, bytes) else encode(image)
-        card = self.card
-        return decode(
-            data,
-            height=card.height,
-            width=card.width,
-            channels=card.channels,
-            max_pixels=MAX_PIXELS,
-        )
+        return decode(data, max_pixels=MAX_PIXELS, **Shape(*self.card.shape)._asdict())
 
     def predict(self, pixels: Sequence[Pixels]) -> Iterator[Prediction]:
         """The predictions in the order of the decoded images; each core computes a batch."""

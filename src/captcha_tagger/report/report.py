@@ -58,7 +58,7 @@ def write_report(
         path,
         "report.html.j2",
         style=["page.css", "report.css"],
-        script=["report.js", "corrections.js"],
+        script=["elements.js", "report.js", "corrections.js"],
         data=list_images(results, shown.tolist()),
         context={
             "headlines": list_headlines(results),

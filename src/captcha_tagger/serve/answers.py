@@ -61,18 +61,11 @@ class Model(BaseModel):
     max_images: int
 
 
-def shape_of(card: ModelCard) -> Shape:
-    """The shape in which the model takes images."""
-    return Shape(card.channels, card.height, card.width)
-
-
 def describe_model(card: ModelCard, limits: Serve) -> Model:
     return Model(
         vocabulary=card.vocabulary,
         reads=card.head == "ctc",
-        width=card.width,
-        height=card.height,
-        channels=card.channels,
+        **Shape(*card.shape)._asdict(),
         max_body_bytes=limits.max_body_bytes,
         max_images=limits.max_images,
     )

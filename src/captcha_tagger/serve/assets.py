@@ -6,20 +6,20 @@ from importlib import resources
 from fastapi import APIRouter, Response
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-STYLES = {  # of the page about a run: both look alike
+SHARED = {  # with the page about a run: both look alike
     name: resources.files("captcha_tagger.report") / "templates" / name
-    for name in ("page.css", "report.css")
+    for name in ("page.css", "report.css", "elements.js")
 }
 
 
 def add_assets(router: APIRouter, package: str, names: Mapping[str, str]) -> None:
     """Let the router answer each address with a file of the package's folder `static/`.
 
-    The style sheets of the page about a run are there in any case.
+    What the pages share with the one about a run is there in any case.
     """
     folder = resources.files(package) / "static"
     files = {address: folder / name for address, name in names.items()} | {
-        f"/{name}": file for name, file in STYLES.items()
+        f"/{name}": file for name, file in SHARED.items()
     }
     for address, file in files.items():
         content = file.read_bytes()

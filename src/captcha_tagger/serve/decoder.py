@@ -14,10 +14,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import limit_memory, start_pool
+from captcha_tagger.base.processes import start_pool
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.decoding import decode
-from captcha_tagger.ingest.ingest import DECODER_BYTES, DECODER_BYTES_A_PIXEL
+from captcha_tagger.ingest.decoding import CRASH, bound_memory, decode
 
 
 class BusyError(RuntimeError):
@@ -63,7 +62,7 @@ class Decoder:
         except TimeoutError:
             reason = f"takes more than {self._max_seconds:g} seconds"
         except BrokenProcessPool:
-            reason = "damaged image: it crashes its decoder"
+            reason = CRASH
         self._stop()
         self._start()
         raise InputError(f"{name}{reason}")
@@ -79,5 +78,5 @@ class Decoder:
 
 
 def _decode(data: bytes, shape: Shape, max_pixels: int) -> Pixels:
-    with limit_memory(DECODER_BYTES + DECODER_BYTES_A_PIXEL * max_pixels):
+    with bound_memory(max_pixels):
         return decode(data, max_pixels=max_pixels, **shape._asdict())

@@ -15,6 +15,7 @@ from captcha_tagger.network.backbone_folder import (
     damaged,
     fit_first_convolution,
     load_backbone,
+    part_weights,
 )
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.ctc import columns_needed
@@ -45,14 +46,14 @@ def start_tagger(backbone: Path, data: Dataset, params: TrainHead) -> Tagger:
                 threshold=0.5,
             )
         )
-        body = {name: value for name, value in weights.items() if not name.startswith("head.")}
+        body, known_head = part_weights(weights)
         try:
             model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
         except (KeyError, IndexError, RuntimeError):
             raise damaged(backbone, "its weights do not fit its card") from None
         if not isinstance(model.head, ConcatHead):
             model.head.start_from_base_rates(torch.from_numpy(data.base_rates()), model.columns)
-            _copy_known_labels(model.head, weights, card.alphabet, data.vocabulary)
+            _copy_known_labels(model.head, known_head, card.alphabet, data.vocabulary)
     if params.head == "ctc":
         _check_room(data, model.columns)
     return model
@@ -75,7 +76,7 @@ def _check_room(data: Dataset, columns: int) -> None:
 @torch.no_grad()
 def _copy_known_labels(
     head: CtcHead | NoisyOrHead,
-    weights: Weights,
+    known_head: Weights,
     alphabet: Sequence[str],
     vocabulary: Sequence[str],
 ) -> None:
@@ -84,14 +85,14 @@ def _copy_known_labels(
     Evidence counts against the blank's, which a noisy-or has at 0: rows learned with a blank lose
     it for a noisy-or, and labels that were not known start at their base rate against it.
     """
-    learned = weights.get("head.evidence.weight")
+    learned = known_head.get("evidence.weight")
     if learned is None or learned.shape[1:] != head.evidence.weight.shape[1:]:
         return
     known = [label for label in vocabulary if label in alphabet]
     to = [vocabulary.index(label) for label in known]
     source = [alphabet.index(label) for label in known]
     for name in EVIDENCE:
-        new, old = head.get_parameter(name), weights[f"head.{name}"]
+        new, old = head.get_parameter(name), known_head[name]
         blank = old[-1] if len(old) > len(alphabet) else torch.zeros_like(old[0])
         if isinstance(head, CtcHead):
             new[:-1] += blank

@@ -42,11 +42,10 @@
     text.addEventListener("input", () => { tick.checked = true; refresh(); });
   }
   button.addEventListener("click", () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([write()], { type: "text/csv" }));
-    link.download = NAME;
+    const href = URL.createObjectURL(new Blob([write()], { type: "text/csv" }));
+    const link = create("a", { href, download: NAME });
     link.click();
-    URL.revokeObjectURL(link.href);
+    URL.revokeObjectURL(href);
   });
   refresh(); // a browser may have kept the ticks
 })();

@@ -4,7 +4,6 @@
   const { vocabulary, threshold, images, size: [height, width], grid: [rows, columns] } = data;
   const LEVELS = 15; // of the packed evidence: shares of each map's own peak
   const CHUNK = 24; // cards added at a time, as the reader comes near
-  const OVERLAY = [213, 94, 0]; // vermilion of Okabe and Ito
 
   for (const image of images) {
     const targets = new Set(image.targets);
@@ -35,17 +34,7 @@
     return (await maps).subarray(start, start + cells);
   }
 
-  function create(tag, properties = {}, ...children) {
-    const { dataset, ...rest } = properties;
-    const element = Object.assign(document.createElement(tag), rest);
-    Object.assign(element.dataset, dataset);
-    element.append(...children);
-    return element;
-  }
-
   const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
-  // Only what is 1 reads 1.000; the probs came with four digits.
-  const prob = (value) => (value < 1 ? Math.min(value, 0.999) : 1).toFixed(3);
 
   // --- one card ---
 
@@ -161,23 +150,10 @@
       caption.textContent = `No evidence of ${name} anywhere.`;
       return;
     }
-    picture.append(paint(map, peak));
+    const shares = [...map].map((level) => level / LEVELS);
+    picture.append(paintMap(shares, peak, [rows, columns], [height, width]));
     const place = Math.round(100 * ((map.indexOf(LEVELS) % columns) + 0.5) / columns);
     caption.textContent = `Evidence of ${name}: strongest ${peak.toFixed(2)}, ${place} % from the left.`;
-  }
-
-  // Every map is strongest at its own peak, so that faint evidence can be seen; a faint peak stays
-  // fainter, and the caption tells its height.
-  function paint(map, peak) {
-    const small = create("canvas", { width: columns, height: rows });
-    const cells = small.getContext("2d").createImageData(columns, rows);
-    const opacity = 110 + 100 * peak;
-    map.forEach((level, cell) => cells.data.set([...OVERLAY, opacity * level / LEVELS], 4 * cell));
-    small.getContext("2d").putImageData(cells, 0, 0);
-    const canvas = create("canvas", { width: 2 * width, height: 2 * height });
-    canvas.setAttribute("aria-hidden", "true");
-    canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
-    return canvas;
   }
 
   // --- filters, order, how many ---

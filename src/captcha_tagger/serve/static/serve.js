@@ -1,21 +1,11 @@
 "use strict";
 (async () => {
-  const OVERLAY = [213, 94, 0]; // vermilion of Okabe and Ito
   const UNSURE = 0.9; // below this confidence a text is shown as doubtful
   const AT_ONCE = 2; // requests; the server answers one at a time
 
   const byId = (id) => document.getElementById(id);
   const list = byId("cards");
   byId("command").textContent = `curl --data-binary @captcha.png ${location.origin}/predict`;
-
-  function create(tag, properties = {}, ...children) {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  }
-
-  // Only what is 1 reads 1.000.
-  const prob = (value) => (value < 1 ? Math.min(value, 0.999) : 1).toFixed(3);
 
   // --- asking ---
 
@@ -135,21 +125,12 @@
     return chip;
   }
 
-  // Every map is strongest at its own peak, so that faint evidence can be seen; a faint peak stays
-  // fainter, and the caption tells its height.
   function overlay(picture, label, map) {
     const rows = map.length, columns = map[0].length, cells = map.flat();
     const peak = Math.max(...cells);
     if (peak === 0) return `No evidence of ${label} anywhere.`;
-    const small = create("canvas", { width: columns, height: rows });
-    const pixels = small.getContext("2d").createImageData(columns, rows);
-    cells.forEach((value, cell) =>
-      pixels.data.set([...OVERLAY, (110 + 100 * peak) * value / peak], 4 * cell));
-    small.getContext("2d").putImageData(pixels, 0, 0);
-    const canvas = create("canvas", { width: 2 * width, height: 2 * height });
-    canvas.setAttribute("aria-hidden", "true");
-    canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
-    picture.append(canvas);
+    const shares = cells.map((value) => value / peak);
+    picture.append(paintMap(shares, peak, [rows, columns], [height, width]));
     const place = Math.round(100 * ((cells.indexOf(peak) % columns) + 0.5) / columns);
     return `Evidence of ${label}: strongest ${peak.toFixed(2)}, ${place} % from the left.`;
   }
