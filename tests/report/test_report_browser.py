@@ -119,6 +119,7 @@ def test_a_hostile_file_name_is_shown_as_text(visit):
     page = visit()
     page.select_option("[name=kind]", "any")
     page.fill("[name=text]", "onerror")
+    expect(page.locator(".card")).to_have_count(1)
     assert page.locator(".card h3").all_inner_texts() == [HOSTILE_NAMES[0]]
     assert page.locator("img[src=x]").count() == 0
 

@@ -14,7 +14,7 @@ from captcha_tagger.label.session import Session, State
 from captcha_tagger.serve.assets import add_assets
 from captcha_tagger.serve.guard import Guard
 
-PAGE = {"/": "label.html", "/label.css": "label.css", "/label.js": "label.js"}
+PAGE = {"/": ["label.html"], "/label.css": ["label.css"], "/label.js": ["label.js"]}
 MAX_BODY_BYTES, MAX_SECONDS = 10_000, 10.0
 
 

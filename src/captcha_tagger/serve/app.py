@@ -19,7 +19,11 @@ from captcha_tagger.serve.decoder import BusyError, Decoder
 from captcha_tagger.serve.guard import Guard
 from captcha_tagger.serve.params import Serve
 
-PAGE = {"/": "serve.html", "/serve.css": "serve.css", "/serve.js": "serve.js"}
+PAGE = {
+    "/": ["serve.html"],
+    "/serve.css": ["serve.css"],
+    "/serve.js": ["elements.js", "serve.js"],
+}
 REASONS = {
     400: "a body that is not as described",
     408: "a request that comes too slowly",
