@@ -86,6 +86,13 @@ def test_one_goes_back_and_mends(page: str, out: Path) -> None:
     assert rows(out) == {first["file"]: "abc"}
 
 
+def test_a_row_without_a_text_is_no_label(folder: Path, out: Path) -> None:
+    """Of a table whose files were filled in beforehand, no image was ever shown."""
+    out.write_text("file,text\n0001.png,\n0002.png,abc\n")
+    shown = sit_down(folder, out).show()
+    assert (shown.labelled, shown.images) == (1, 4)
+
+
 def test_a_skipped_image_gets_no_row_and_comes_again(page: str, folder: Path, out: Path) -> None:
     first = state(page)
     assert answer(page, first["number"], None).json["skipped"] == 1

@@ -163,7 +163,9 @@ def test_names_of_this_machine_are_answered(address: str, host: str) -> None:
     assert request(address, "/health", headers={"host": host}).json == {"status": "ok"}
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://["]
+)
 def test_a_page_from_elsewhere_may_not_ask(address: str, origin: str) -> None:
     reply = request(address, "/predict", png(0), {"origin": origin})
     assert reply.status == 403

@@ -43,7 +43,7 @@ class Session:
         self._candidates, self._reader = candidates, reader
         self._table, self._case = table, case
         files = set(candidates.files)
-        self._labels = {file: text for file, text in table.read().items() if file in files}
+        self._labels = {file: text for file, text in table.read().items() if text and file in files}
         self._order = self._sort()
         self._place = 0
         self._skipped: set[int] = set()

@@ -52,7 +52,7 @@ class Guard:
         if not self._is_ours(host):
             return _say(421, "ask for this machine by its address or as localhost")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return _say(403, "another site's page may not ask")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._max_body_bytes:
