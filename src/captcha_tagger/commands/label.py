@@ -61,6 +61,6 @@ def _choose_reader(source: Source, params: Ingest, model: str | None) -> Reader:
 def _advise(folder: Path, out: Path, num_rows: int) -> None:
     print(
         f"{num_rows} rows in {out}. To train on them, set in params.yaml ingest.source to "
-        f"{folder} and ingest.labels to {out}; then run make repro. After that, label proposes "
-        "what the new model reads"
+        f"{folder}, ingest.labels to {out} and, while images lack a row, ingest.max_rejected to "
+        "1; then run make repro. After that, label proposes what the new model reads"
     )

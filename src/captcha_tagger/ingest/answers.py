@@ -35,7 +35,6 @@ class Answers:
             found["labels"] = {
                 "rows": self.labels.rows,
                 "without_image": len(self.labels.left_over),
-                "images_without_row": len(self.labels.without_row),
                 "md5": hash_file(Path(self.params.labels)),
             }
         if self.corrections:
@@ -56,8 +55,6 @@ class Answers:
             why = f": {correction.why}" if correction.why else ""
             reason = f"dropped by {self.params.corrections}{why}"
             return Found(found.file, refusal=reason, clutter=True)
-        if found.file in self.labels.without_row:
-            return Found(found.file, refusal=f"no row in {self.params.labels}", clutter=True)
         if reason := self.labels.reasons.get(found.file, ""):
             return Found(found.file, refusal=reason)
         return found._replace(text=self.labels.texts.get(found.file))

@@ -43,7 +43,7 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params)) as opened:
         answers = read_answers(params, source, opened.names)
-        used = [n for n, name in enumerate(opened.names) if name not in answers.labels.without_row]
+        used = [n for n, name in enumerate(opened.names) if name not in answers.labels.reasons]
         sampled = opened.read(pick_samples(used, SAMPLED))
         shape = choose_shape(answers.put(sampled), params)
         print(f"ingest: {describe_shape(shape)}")

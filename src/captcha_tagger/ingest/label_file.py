@@ -18,12 +18,10 @@ KAGGLE = ("Id", "Label")
 
 @dataclass(slots=True)
 class Labels:
-    """Texts and reasons by file, the files without a row, and the rows that name none; `rows` of 0
-    means: no table."""
+    """Texts and reasons by file, and the rows that name none; `rows` of 0 means: no table."""
 
     rows: int = 0
     texts: dict[str, str] = field(default_factory=dict)
-    without_row: set[str] = field(default_factory=set)
     reasons: dict[str, str] = field(default_factory=dict)
     left_over: list[Reject] = field(default_factory=list)
 
@@ -47,7 +45,7 @@ def read_labels(path: Path, columns: tuple[str, str], names: Iterable[str]) -> L
     for file in names:
         name = _find_name(file, entries, by_base)
         if name is None:
-            found.without_row.add(file)
+            found.reasons[file] = f"no row in {path}"
         else:
             entries[name].files.append(file)
     for name, entry in entries.items():
