@@ -76,6 +76,7 @@ lint: setup  ## check style and types
 	ruff format --check .
 	lint-imports --no-logo
 	mypy
+	cd benchmarks && mypy --config-file mypy.ini *.py peers/*.py
 
 format: setup  ## rewrite the code in the house style
 	ruff check --fix .

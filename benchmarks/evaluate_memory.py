@@ -130,16 +130,17 @@ def run(folder: Path, stage: str, inputs: tuple[str, ...]) -> tuple[float, float
     paths = [f"data/{name}" for name in (*inputs, stage)]
     command = [sys.executable, str(ROOT / "stages" / f"{stage}.py"), *paths]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    start, peaks = time.perf_counter(), (0, 0)
+    start, anonymous, resident = time.perf_counter(), 0, 0
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL
     ) as process:
         while process.poll() is None:
-            peaks = tuple(map(max, peaks, read_memory(process.pid)))
+            now = read_memory(process.pid)
+            anonymous, resident = max(anonymous, now[0]), max(resident, now[1])
             time.sleep(SAMPLE_SECONDS)
     if process.returncode:
         raise SystemExit(f"{stage} failed with exit code {process.returncode}")
-    return peaks[0] / 1e6, peaks[1] / 1e6, time.perf_counter() - start
+    return anonymous / 1e6, resident / 1e6, time.perf_counter() - start
 
 
 def read_memory(pid: int) -> tuple[int, int]:

@@ -72,7 +72,8 @@ class Predict:
         from captcha_tagger.commands.predict import predict_files
 
         batches = predict_files(self._predictor, self._files)
-        return np.array([[*found.probs.values()] for batch in batches for _, found in batch])
+        found = (prediction for batch in batches for _, prediction in batch)
+        return np.array([[*one.probs.values()] for one in found if not isinstance(one, str)])
 
     def answer_arrays(self) -> Probs:
         return self._answer(self._pixels)
@@ -168,13 +169,13 @@ def work(route: Route, files: list[Path]) -> None:
     singles = [file.read_bytes() for file in files[:SINGLES]]
     for line in sys.stdin:
         task = line.strip()
-        calls = {
+        calls: dict[str, list[Callable[[], Probs]]] = {
             "files": [route.answer_files],
             "arrays": [route.answer_arrays],
-            "single": [lambda data=data: route.answer_bytes(data) for data in singles],
-        }[task]
+            "single": [partial(route.answer_bytes, data) for data in singles],
+        }
         seconds, probs = [], []
-        for call in calls:
+        for call in calls[task]:
             start = time.perf_counter()
             probs += call().tolist()
             seconds.append(time.perf_counter() - start)
@@ -243,10 +244,12 @@ def infer_in_batches(model: Path, files: list[Path]) -> Probs:
 
 
 def time_command(model: Path, path: Path) -> float:
-    words = [sys.executable, "-m", "captcha_tagger.commands.cli", "predict", path, "--model", model]
+    words: list[str | Path] = [sys.executable, "-m", "captcha_tagger.commands.cli", "predict"]
     start = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [*words, path, "--model", model], env=environment, stdout=subprocess.DEVNULL, check=True
+    )
     return time.perf_counter() - start
 
 

@@ -148,8 +148,8 @@ def time_training(out: Path, count: int) -> float:
             architecture=Architecture(name="compact", output_stride=8, dropped_stages=0),
             head="noisy_or",
             channels=1,
-            height=params.ingest.height,
-            width=params.ingest.width,
+            height=data.pixels.shape[2],
+            width=data.pixels.shape[3],
             vocabulary=data.vocabulary,
             threshold=0.5,
         )

@@ -9,7 +9,6 @@ label sets it reads. The 100 images that benchmarks/quality.py sets aside are le
 import argparse
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from environments import make_environment
@@ -57,4 +56,4 @@ def read_texts(paths: list[Path]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -42,7 +42,7 @@ from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.review.trial import answer
-from captcha_tagger.training import objective as fitting
+from captcha_tagger.training import fitting
 
 SHIFTS = ((0, 0), (-1, -3), (1, 3))  # rows and columns; default positions are 8 pixels apart
 

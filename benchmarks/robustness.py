@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Image.Image, float], Image.Image], list[f
     "rotation (degrees)": (rotate, [3, 6, 12]),
     "contrast (times)": (fade, [0.7, 0.4, 0.2]),
 }
+LEVELS = ("clean", "mild", "medium", "strong")
 
 
 def corrupt(
@@ -107,16 +109,16 @@ def main() -> None:
         cells = [f"{s:.3f} at {a:g}" for s, a in zip(scores, amounts, strict=True)]
         rows.append([name, score(clean), *cells])
     print(f"exact set of {len(clean)} validation images")
-    print(tabulate(rows, ["change", "clean", "mild", "medium", "strong"], "github"))
+    print(tabulate(rows, ["change", *LEVELS], "github"))
     if arguments.plot:
         draw(arguments.plot, rows)
 
 
-def draw(path: Path, rows: list[list[object]]) -> None:
+def draw(path: Path, rows: list[list[Any]]) -> None:
     with atomic_file(path) as beside, style.draw_figure(beside, 6.0) as (axes,):
         for name, clean, *cells in rows:
-            scores = [clean, *(float(str(cell).split()[0]) for cell in cells)]
-            axes.plot(["clean", "mild", "medium", "strong"], scores, "o-", label=str(name))
+            scores = [clean, *(float(cell.split()[0]) for cell in cells)]
+            axes.plot(LEVELS, scores, "o-", label=name)
         axes.set(ylabel="exact set", ylim=(0, 1.02))
         axes.legend(loc="lower left")
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,13 +16,14 @@ from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.objective import Objective, Plan
 
+Head = Literal["ctc", "noisy_or", "concat"]
 VOCABULARY = list("2345678bcdefgmnpwxy")
 LENGTH = 5  # characters in a text
 BATCHES = 4  # of images, which the steps take in turn
 WARM_UP = 5  # calls
 
 
-def make_model(name: str, head: str, machine: Machine, channels: int = 1) -> Tagger:
+def make_model(name: str, head: Head, machine: Machine, channels: Literal[1, 3] = 1) -> Tagger:
     """A Tagger of random weights that sees 50x200 pixels."""
     card = ModelCard(
         architecture=Architecture(name=name, output_stride=8, dropped_stages=0),

@@ -189,7 +189,7 @@ def hash_job(bench: Bench, peer: Peer, job: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     files = [WORKERS / peer.worker, WORKERS / "progress.py"]
     if peer.imports_ours:
-        files += sorted((source_folder() / "captcha_tagger").glob("*.py"))
+        files += sorted((source_folder() / "captcha_tagger").rglob("*.py"))
         files.append(bench.backbone / "weights.safetensors")
     for file in files:
         digest.update(file.read_bytes())

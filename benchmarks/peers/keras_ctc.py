@@ -57,7 +57,7 @@ def main() -> None:
 def read_images(folder: Path, rows: Rows) -> NDArray[np.float32]:
     """Grey pixels in 0..1 (images, width, height, 1): the width is the time of the LSTMs."""
     images = [read_image(folder / file) for file, _ in rows]
-    return np.stack(images).transpose(0, 2, 1, 3) / 255
+    return np.stack(images).transpose(0, 2, 1, 3) / np.float32(255)
 
 
 def read_image(path: Path) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.network.backbone_folder import BackboneCard, save_backbone
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.inference import infer
-from captcha_tagger.training import objective as fitting
+from captcha_tagger.training import fitting
 from captcha_tagger.training.phases import augment_samples, fine_tune, train_head, write_phase
 from captcha_tagger.training.start import start_tagger
 
