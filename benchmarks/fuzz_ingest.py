@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 with atheris.instrument_imports(include=["captcha_tagger", "PIL"]):
     from captcha_tagger.base.errors import InputError
-    from captcha_tagger.ingest.decoding import decode
-    from captcha_tagger.ingest.limits import Limits
-    from captcha_tagger.ingest.source import open_source
+    from captcha_tagger.source.decoding import decode
+    from captcha_tagger.source.limits import Limits
+    from captcha_tagger.source.source import open_source
 
 LIMITS = Limits(
     max_files=50, max_file_bytes=100_000, max_total_bytes=500_000, max_compression_ratio=200

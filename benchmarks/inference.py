@@ -29,7 +29,7 @@ from machine import describe_machine
 from numpy.typing import NDArray
 
 from captcha_tagger.base.processes import count_cores
-from captcha_tagger.ingest.decoding import Pixels, decode
+from captcha_tagger.source.decoding import Pixels, decode
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FASTAI = "fastai==2.8.12"

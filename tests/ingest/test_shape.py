@@ -5,8 +5,8 @@ from PIL import Image
 
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.pixels import Shape
-from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.shape import choose_shape
+from captcha_tagger.source.limits import Found
 from tests.repository import PARAMS_FILE
 
 AUTO = {"height": "auto", "width": "auto", "color": "auto"}

@@ -5,11 +5,11 @@ from pathlib import Path
 from captcha_tagger.base.settings import load_section
 from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.source import open_source
 from captcha_tagger.label.candidates import look_at
 from captcha_tagger.label.reader import Reader
 from captcha_tagger.label.session import Session
 from captcha_tagger.label.table import LabelTable
+from captcha_tagger.source.source import open_source
 from tests.conftest import make_tagger
 from tests.repository import PARAMS_FILE
 

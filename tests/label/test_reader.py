@@ -8,10 +8,10 @@ import pytest
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.drawing.sample import write_samples
 from captcha_tagger.ingest.ingest import limits_of
-from captcha_tagger.ingest.source import Source, open_source
 from captcha_tagger.label.candidates import look_at
 from captcha_tagger.label.choice import choose_backbone, is_made_from
 from captcha_tagger.label.reader import Reader
+from captcha_tagger.source.source import Source, open_source
 from tests.conftest import make_arrays, make_tagger
 from tests.label.sitting import PARAMS
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from captcha_tagger.ingest.table import iterate_lines
 from captcha_tagger.label.app import make_app
 from captcha_tagger.serve.server import HOST
+from captcha_tagger.source.table import iterate_lines
 from tests.bombs import scan_jpeg
 from tests.hostile import fill_folder
 from tests.label.sitting import sit_down

@@ -14,8 +14,8 @@ from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import iterate_manifest, read_manifest
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.ingest import ingest as intake
-from captcha_tagger.ingest.decoding import decode
 from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.source.decoding import decode
 from tests.hostile import TEXTS, draw, encode, fill_folder, pack, png
 from tests.repository import PARAMS_FILE, ROOT
 

@@ -16,9 +16,9 @@ from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.commands.check import SAMPLES, is_tracked
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import list_images, match_table, propose_pattern, survey
-from captcha_tagger.ingest.obstacles import check_source
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
+from captcha_tagger.source.obstacles import check_source
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 NO_LABELS = "labels.csv"  # without rows, as it comes

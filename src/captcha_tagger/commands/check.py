@@ -10,7 +10,7 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.params import load_params
-from captcha_tagger.ingest.obstacles import check_source
+from captcha_tagger.source.obstacles import check_source
 
 SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 

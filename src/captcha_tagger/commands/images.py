@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.limits import ENDINGS
+from captcha_tagger.source.limits import ENDINGS
 
 
 def find_images(names: list[str]) -> list[Path]:

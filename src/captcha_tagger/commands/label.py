@@ -13,7 +13,6 @@ from captcha_tagger.base.settings import load_section
 from captcha_tagger.commands.predict import find_model
 from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.source import Source, open_source
 from captcha_tagger.label.app import make_app
 from captcha_tagger.label.candidates import look_at
 from captcha_tagger.label.choice import choose_backbone, is_made_from
@@ -22,6 +21,7 @@ from captcha_tagger.label.session import Session
 from captcha_tagger.label.table import LabelTable
 from captcha_tagger.network.card import CARD
 from captcha_tagger.serve.server import HOST, address_of, listen, run_server
+from captcha_tagger.source.source import Source, open_source
 
 OWN_MODEL = Path("data/fine_tune/model")
 MANIFEST = Path("data/ingest/manifest.jsonl")

@@ -19,10 +19,10 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
 from captcha_tagger.base.shown import escape
 from captcha_tagger.commands.images import find_images
-from captcha_tagger.ingest.decoding import Pixels
-from captcha_tagger.ingest.reading import read_regular
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
+from captcha_tagger.source.decoding import Pixels
+from captcha_tagger.source.reading import read_regular
 
 PROGRESS_FROM = 100
 MAX_BYTES = 50_000_000  # of one file

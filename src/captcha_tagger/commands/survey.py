@@ -19,14 +19,14 @@ from captcha_tagger.base.files import read_table
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.decoding import FORMATS
 from captcha_tagger.ingest.ingest import ingest, limits_of
 from captcha_tagger.ingest.label_file import KAGGLE, read_labels
-from captcha_tagger.ingest.limits import refuse_name
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.source import open_source
 from captcha_tagger.ingest.summary import Summary, summarize
 from captcha_tagger.ingest.verdicts import Tally
+from captcha_tagger.source.decoding import FORMATS
+from captcha_tagger.source.limits import refuse_name
+from captcha_tagger.source.source import open_source
 
 PATTERNS = (  # the first of equals wins
     r"(?P<text>.+?)(?:[-_.]\d+)?",

@@ -1,1 +1,1 @@
-"""A folder or zip of images in; pixels, manifest, rejects and a summary out."""
+"""The files of a source and their texts in; pixels, manifest, rejects and a summary out."""

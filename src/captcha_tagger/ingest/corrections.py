@@ -11,7 +11,7 @@ from typing import NamedTuple
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
 from captcha_tagger.data.labels import Case, clean_text
-from captcha_tagger.ingest.table import find_columns, iterate_lines
+from captcha_tagger.source.table import find_columns, iterate_lines
 
 COLUMNS = ("file", "text", "why")
 DROP = "drop"

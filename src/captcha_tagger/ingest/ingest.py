@@ -20,15 +20,22 @@ from captcha_tagger.base.processes import count_cores, map_batches
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.answers import Answers, read_answers
 from captcha_tagger.ingest.corrections import write_corrections
-from captcha_tagger.ingest.decoding import CRASH, TooManyPixelsError, bound_memory, decode_sized
-from captcha_tagger.ingest.limits import Found, Limits
+from captcha_tagger.ingest.known_texts import KnownTexts, read_known_texts
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
-from captcha_tagger.ingest.source import Source, open_source
-from captcha_tagger.ingest.verdicts import Reject, Seen, Tally, check_tally, format_outcome, settle
+from captcha_tagger.ingest.verdicts import (
+    Reject,
+    Seen,
+    Tally,
+    check_tally,
+    format_outcome,
+    settle,
+)
+from captcha_tagger.source.decoding import CRASH, TooManyPixelsError, bound_memory, decode_sized
+from captcha_tagger.source.limits import Found, Limits
+from captcha_tagger.source.source import Source, open_source
 
 BATCH_FILES = 64
 # Starting processes takes as long as decoding so many images on one core (0.5 s).
@@ -42,20 +49,20 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     """Fill the folder from the source; InputError when what it holds cannot be learned from."""
     spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params)) as opened:
-        answers = read_answers(params, source, opened.names)
-        used = [n for n, name in enumerate(opened.names) if name not in answers.labels.reasons]
+        known = read_known_texts(params, source, opened.names)
+        used = [n for n, name in enumerate(opened.names) if name not in known.labels.reasons]
         sampled = opened.read(pick_samples(used, SAMPLED))
-        shape = choose_shape(answers.put(sampled), params)
+        shape = choose_shape(known.put(sampled), params)
         print(f"ingest: {describe_shape(shape)}")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
-            seen = _decode_all(opened, answers, writer, spool)
+            seen = _decode_all(opened, known, writer, spool)
             tally = settle(spool, seen, folder, shape)
-            tally.tables = answers.describe()
+            tally.tables = known.describe()
             writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
     write_json(folder / "vocabulary.json", sorted(tally.labels))
-    write_corrections(folder / "corrections.csv", answers.corrections)
+    write_corrections(folder / "corrections.csv", known.corrections)
     return tally
 
 
@@ -85,13 +92,13 @@ def _judge(
     return Row(found.file, text, digest, image.width, image.height)
 
 
-def _decode_all(source: Source, answers: Answers, writer: PixelWriter, spool: Path) -> Seen:
+def _decode_all(source: Source, known: KnownTexts, writer: PixelWriter, spool: Path) -> Seen:
     """Write the first image of each pixels, and to the spool what became of each file."""
     seen = Seen()
     with spool.open("w", encoding="utf-8") as lines:
         results = map_files(
-            partial(judge_batch, params=answers.params, shape=writer.shape),
-            answers.put(source.files),
+            partial(judge_batch, params=known.params, shape=writer.shape),
+            known.put(source.files),
             source.num_files,
             on_crash=partial(_reject_crash, shape=writer.shape),
         )
@@ -101,7 +108,7 @@ def _decode_all(source: Source, answers: Answers, writer: PixelWriter, spool: Pa
                 writer.append(pixels[[seen.add(row) for row in rows]])
                 lines.writelines(map(format_outcome, outcomes))
                 bar.update(len(outcomes))
-        lines.writelines(map(format_outcome, answers.labels.left_over))
+        lines.writelines(map(format_outcome, known.labels.left_over))
     return seen
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from captcha_tagger.base.shown import escape
-from captcha_tagger.ingest.table import find_columns, iterate_lines
 from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.source.table import find_columns, iterate_lines
 
 KAGGLE = ("Id", "Label")
 

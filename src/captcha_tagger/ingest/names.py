@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import limit_seconds
 from captcha_tagger.data.labels import clean_text, read_text
-from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.source.limits import Found
 
 SECONDS = 2.0  # a pattern takes microseconds a name, or years: (a+)+ where it does not match
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from captcha_tagger.base.settings import Count, Section, Share
-
-MOST_PIXELS = 178_956_970  # Pillow opens no larger image
+from captcha_tagger.source.limits import MOST_PIXELS
 
 
 class Ingest(Section):

@@ -13,11 +13,11 @@ from PIL import Image
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.pixels import Shape
-from captcha_tagger.ingest.decoding import open_image
-from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.source.decoding import open_image
+from captcha_tagger.source.limits import Found
 
 SAMPLED = 400  # files
 LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50

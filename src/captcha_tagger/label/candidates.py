@@ -17,12 +17,12 @@ from tqdm import tqdm
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.decoding import CRASH, decode, open_image
 from captcha_tagger.ingest.ingest import map_files
-from captcha_tagger.ingest.limits import Found
-from captcha_tagger.ingest.source import Source
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.label.reader import Reader, Seen
+from captcha_tagger.source.decoding import CRASH, decode, open_image
+from captcha_tagger.source.limits import Found
+from captcha_tagger.source.source import Source
 
 PICTURE_SIDE = 800  # pixels, at most
 PICTURE_QUALITY = 90

@@ -10,12 +10,12 @@ import numpy as np
 
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.limits import Found
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape
-from captcha_tagger.ingest.source import Source
 from captcha_tagger.label.candidates import View, view
 from captcha_tagger.label.reader import Reader, read_by_backbone
+from captcha_tagger.source.limits import Found
+from captcha_tagger.source.source import Source
 
 USUAL_TEXT = "00000"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
-from captcha_tagger.ingest.table import iterate_lines
+from captcha_tagger.source.table import iterate_lines
 
 COLUMNS = ("file", "text")
 

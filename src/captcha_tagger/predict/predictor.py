@@ -24,11 +24,11 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.ingest.decoding import Pixels, decode
 from captcha_tagger.network.heads import Answer
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.network.reading import read
+from captcha_tagger.source.decoding import Pixels, decode
 
 BATCH = 16  # up to 64 are as fast, 128 leave the cache and take a fifth more time
 MAX_PIXELS = 20_000_000

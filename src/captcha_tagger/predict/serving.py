@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.decoding import Pixels
 from captcha_tagger.predict.predictor import Predictor
+from captcha_tagger.source.decoding import Pixels
 
 COLUMN = "image"
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import start_pool
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.decoding import CRASH, bound_memory, decode
+from captcha_tagger.source.decoding import CRASH, bound_memory, decode
 
 
 class BusyError(RuntimeError):

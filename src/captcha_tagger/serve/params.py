@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from captcha_tagger.base.settings import Count, Section
-from captcha_tagger.ingest.params import MOST_PIXELS
+from captcha_tagger.source.limits import MOST_PIXELS
 
 
 class Serve(Section):

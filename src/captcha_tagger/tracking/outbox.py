@@ -22,7 +22,7 @@ LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
 PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
 LEFT_OUT = ("pixels.npy", "probs.npy", "losses.npy")
 PACKAGE = Path("src/captcha_tagger")
-SERVING = ("base", "data", "ingest", "network", "predict")  # the folders that predict/ needs
+SERVING = ("base", "data", "source", "network", "predict")  # the folders that predict/ needs
 
 
 def outbox() -> Path:

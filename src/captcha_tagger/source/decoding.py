@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import limit_memory
-from captcha_tagger.ingest.workload import check_workload
+from captcha_tagger.source.workload import check_workload
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
 WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")

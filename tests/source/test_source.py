@@ -5,8 +5,8 @@ import zipfile
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.limits import Limits
-from captcha_tagger.ingest.source import open_source
+from captcha_tagger.source.limits import Limits
+from captcha_tagger.source.source import open_source
 from tests.bombs import overlapping_zip
 from tests.hostile import fill_folder, pack, png
 
@@ -299,7 +299,7 @@ def test_nothing_is_read_any_more_once_the_total_is_reached(tmp_path, monkeypatc
         source = pack(tmp_path / "z.zip", {p.name: p.read_bytes() for p in source.iterdir()})
     taken = []
     for module, name in (("source", "read_regular"), ("archive", "_unpack")):
-        path = f"captcha_tagger.ingest.{module}.{name}"
+        path = f"captcha_tagger.source.{module}.{name}"
         monkeypatch.setattr(path, lambda *_: taken.append(1) or png(0))
     assert len(refusals(source, max_total_bytes=len(png(0)) + 1)) == 3
     assert len(taken) == 2

@@ -14,6 +14,7 @@ from captcha_tagger.base.shown import UNFIT, escape
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tiff", ".tif")
 CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+MOST_PIXELS = 178_956_970  # Pillow opens no larger image
 FULL = "ingest.max_total_bytes is reached before it"
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
-from captcha_tagger.ingest.archive import open_archive
-from captcha_tagger.ingest.limits import Found, Limits, check_count, read_until_full, refuse_name
-from captcha_tagger.ingest.reading import TooManyBytesError, read_regular
+from captcha_tagger.source.archive import open_archive
+from captcha_tagger.source.limits import Found, Limits, check_count, read_until_full, refuse_name
+from captcha_tagger.source.reading import TooManyBytesError, read_regular
 
 
 @dataclass(frozen=True, slots=True)

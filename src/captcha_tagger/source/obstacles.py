@@ -11,7 +11,7 @@ from pathlib import Path
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
 from captcha_tagger.base.shown import escape
-from captcha_tagger.ingest.source import walk
+from captcha_tagger.source.source import walk
 
 OUTPUT = Path("data/ingest")
 

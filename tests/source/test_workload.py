@@ -5,8 +5,8 @@ import time
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.decoding import decode
-from captcha_tagger.ingest.workload import MAX_PARTS, MAX_RUN_LENGTH_BYTES, MAX_SCANS
+from captcha_tagger.source.decoding import decode
+from captcha_tagger.source.workload import MAX_PARTS, MAX_RUN_LENGTH_BYTES, MAX_SCANS
 from tests import bombs
 from tests.hostile import draw, encode
 

@@ -1,6 +1,6 @@
 """What is known of images beside their names: labels, and corrections of both.
 
-The params of ingest and the names in a source -> Answers, which put it to each file.
+The params of ingest and the names in a source -> KnownTexts, which put it to each file.
 """
 
 import os
@@ -12,12 +12,12 @@ from typing import Any
 from captcha_tagger.base.files import hash_file
 from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
 from captcha_tagger.ingest.label_file import Labels, read_labels
-from captcha_tagger.ingest.limits import Found, refuse_name
 from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.source.limits import Found, refuse_name
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class KnownTexts:
     """The labels and corrections of one source."""
 
     params: Ingest
@@ -68,11 +68,11 @@ class Answers:
         return found
 
 
-def read_answers(params: Ingest, source: Path, names: Sequence[str]) -> Answers:
+def read_known_texts(params: Ingest, source: Path, names: Sequence[str]) -> KnownTexts:
     """Read both tables; InputError names the first row that cannot be meant."""
     images = [name for name in names if refuse_name(name) is None]
     first, second = params.label_columns
     labels = read_labels(Path(params.labels), (first, second), images)
     corrections = read_corrections(Path(params.corrections), params.case)
     check_files(Path(params.corrections), corrections, images, source)
-    return Answers(params, labels, corrections)
+    return KnownTexts(params, labels, corrections)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.archive import open_archive
-from captcha_tagger.ingest.limits import Limits
+from captcha_tagger.source.archive import open_archive
+from captcha_tagger.source.limits import Limits
 
 LIMITS = Limits(1000, 10**6, 10**9, 10**4)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.decoding import TooManyPixelsError, decode, decode_sized
+from captcha_tagger.source.decoding import TooManyPixelsError, decode, decode_sized
 from tests.hostile import draw, encode, png
 
 SHAPE = {"height": 20, "width": 40, "max_pixels": 1_000_000}

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.obstacles import check_source
+from captcha_tagger.source.obstacles import check_source
 from tests.hostile import fill_folder, pack, png
 
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.ingest.limits import (
+from captcha_tagger.source.limits import (
     Found,
     Limits,
     check_count,
