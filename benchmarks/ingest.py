@@ -39,7 +39,7 @@ from captcha_tagger.engine.compute import set_up
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.training.objective import Objective, Plan
+from captcha_tagger.training.objective import Plan, TaggerObjective
 
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -156,7 +156,7 @@ def time_training(out: Path, count: int) -> float:
     ).to(machine.device)
     rates = [1e-3] * len(model.layer_groups())
     plan = Plan("fine_tune", 1, 32, rates, 0.01, augment=True, seed=0, frozen=False)
-    objective = Objective(model.train(), data.train_images(machine.device), plan, machine)
+    objective = TaggerObjective(model.train(), data.train_images(machine.device), plan, machine)
     optimizer = build_optimizer(model.layer_groups(), rates, 0.01)
     steps = cycle(range(objective.steps_per_epoch))
 

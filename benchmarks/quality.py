@@ -48,7 +48,7 @@ from captcha_tagger.metrics.sets import (
 )
 from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 from captcha_tagger.network.backbone_folder import load_backbone
-from captcha_tagger.review.trial import Answers, answer
+from captcha_tagger.review.trial import TrialAnswers, answer
 
 FEW = (0, 50, 100, 200, 400, None)
 DRAWS = 3
@@ -83,7 +83,7 @@ class Bench:
     def say_table(self, rows: list[list[Any]], columns: list[str]) -> None:
         self.say(tabulate(rows, columns, "github", floatfmt=".4f"))
 
-    def answer(self, data: Dataset, params: Params) -> tuple[Answers, dict[str, float]]:
+    def answer(self, data: Dataset, params: Params) -> tuple[TrialAnswers, dict[str, float]]:
         """Train, or remember, one model and score it."""
         one = answer(data, self.args.backbone, params, self.machine)
         self.scores.append(score(one))
@@ -175,12 +175,12 @@ def held_out(bench: Bench) -> None:
     say_pooled(bench, answers)
 
 
-def score(one: Answers) -> dict[str, float]:
+def score(one: TrialAnswers) -> dict[str, float]:
     predicted, actual = one.probs > one.threshold, one.targets > 0.5
     return {name: metric(predicted, actual) for name, metric in HEADLINES.items()}
 
 
-def mistakes(one: Answers, data: Dataset) -> list[tuple[int, str, str]]:
+def mistakes(one: TrialAnswers, data: Dataset) -> list[tuple[int, str, str]]:
     """Row, true and predicted labels of every image whose set is wrong."""
     predicted, actual = one.probs > one.threshold, one.targets > 0.5
     vocabulary = np.array(data.vocabulary)
@@ -190,7 +190,7 @@ def mistakes(one: Answers, data: Dataset) -> list[tuple[int, str, str]]:
     ]
 
 
-def say_pooled(bench: Bench, answers: list[Answers]) -> None:
+def say_pooled(bench: Bench, answers: list[TrialAnswers]) -> None:
     """Each metric over all seeds with its interval over images, and each seed's alone."""
     predicted, actual = stack_seeds(answers, bench.args.seeds)
     pooled = np.concatenate(predicted), np.tile(actual, (len(predicted), 1))
@@ -206,7 +206,7 @@ def say_pooled(bench: Bench, answers: list[Answers]) -> None:
     bench.say_table(rows, ["metric", "all seeds", "95 % from", "to", *seeds])
 
 
-def stack_seeds(answers: list[Answers], seeds: int) -> tuple[Bools, Bools]:
+def stack_seeds(answers: list[TrialAnswers], seeds: int) -> tuple[Bools, Bools]:
     """What each seed predicted (seeds, images, labels), and the truth (images, labels).
 
     The answers come seed by seed, each about the same images in its own order.
@@ -218,7 +218,7 @@ def stack_seeds(answers: list[Answers], seeds: int) -> tuple[Bools, Bools]:
     return predicted[order], actual[order[0]]
 
 
-def say_texts(bench: Bench, answers: list[Answers]) -> None:
+def say_texts(bench: Bench, answers: list[TrialAnswers]) -> None:
     """The scores of texts over all seeds, and each that was misread, where the head reads."""
     read = [str(text) for one in answers for text in one.read]
     if not read:

@@ -14,7 +14,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.training.objective import Objective, Plan
+from captcha_tagger.training.objective import Plan, TaggerObjective
 
 Head = Literal["ctc", "noisy_or", "concat"]
 VOCABULARY = list("2345678bcdefgmnpwxy")
@@ -42,7 +42,7 @@ def make_step(model: Tagger, batch_size: int, machine: Machine) -> Callable[[], 
     images = draw_noise(model.card, BATCHES * batch_size, machine.device)
     rates = [1e-3] * len(model.layer_groups())
     plan = Plan("fine_tune", 1, batch_size, rates, 0.01, augment=True, seed=0, frozen=False)
-    objective = Objective(model.train(), images, plan, machine)
+    objective = TaggerObjective(model.train(), images, plan, machine)
     optimizer = build_optimizer(model.layer_groups(), rates, plan.weight_decay)
     steps = count()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from captcha_tagger.compare.side import LOCK, Answer, Side, read_side
+from captcha_tagger.compare.side import LOCK, ScoredImage, Side, read_side
 from captcha_tagger.metrics.sets import HEADLINES
 
 
@@ -18,7 +18,7 @@ def make_side(
     values = {metric: (place + 1) / 10 for place, metric in enumerate(HEADLINES)}
     bounds = {metric: {"low": x - 0.02, "high": x + 0.01} for metric, x in values.items()}
     answers = [
-        Answer(f"{i}.png", "ab", "" if mark == "+" else "b", "", float(i), None)
+        ScoredImage(f"{i}.png", "ab", "" if mark == "+" else "b", "", float(i), None)
         for i, mark in enumerate(right)
     ]
     metrics = {**values, "intervals": bounds}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from captcha_tagger.drawing.batches import Drawn, draw_batch
+from captcha_tagger.drawing.batches import DrawnBatch, draw_batch
 from captcha_tagger.drawing.faces import matplotlib_faces
 from captcha_tagger.drawing.texts import VOCABULARY
 
@@ -12,16 +12,16 @@ FACES = matplotlib_faces()
 SEED = 3
 
 
-def draw(size: int, step: int, seed: int = SEED) -> Drawn:
+def draw(size: int, step: int, seed: int = SEED) -> DrawnBatch:
     return draw_batch(size, seed, step, FACES)
 
 
 @pytest.fixture(scope="module")
-def batches() -> list[Drawn]:
+def batches() -> list[DrawnBatch]:
     return [draw(32, step) for step in range(8)]
 
 
-def test_a_batch_has_one_size_and_batches_differ_in_it(batches: list[Drawn]) -> None:
+def test_a_batch_has_one_size_and_batches_differ_in_it(batches: list[DrawnBatch]) -> None:
     for batch in batches:
         assert batch.pixels.shape[:2] == (32, 3)
         assert batch.pixels.dtype == torch.uint8
@@ -50,7 +50,7 @@ def test_global_generators_are_left_alone() -> None:
     assert torch.equal(torch_before, torch.get_rng_state())
 
 
-def test_texts_keep_to_their_alphabets_and_have_columns_enough(batches: list[Drawn]) -> None:
+def test_texts_keep_to_their_alphabets_and_have_columns_enough(batches: list[DrawnBatch]) -> None:
     for batch in batches:
         for labels, alphabet in zip(batch.texts, batch.alphabets, strict=True):
             text = labels[labels >= 0]
@@ -58,7 +58,7 @@ def test_texts_keep_to_their_alphabets_and_have_columns_enough(batches: list[Dra
             assert 2 * len(text) <= batch.pixels.shape[3] / 8
 
 
-def test_characters_stand_in_reading_order_inside_the_image(batches: list[Drawn]) -> None:
+def test_characters_stand_in_reading_order_inside_the_image(batches: list[DrawnBatch]) -> None:
     inside = []
     for batch in batches:
         for labels, centres in zip(batch.texts, batch.centres, strict=True):
@@ -84,7 +84,7 @@ def test_ink_stands_where_the_characters_are_said_to_be() -> None:
     assert np.median(contrasts) > 1.15
 
 
-def test_digits_letters_of_one_case_and_of_both_are_drawn(batches: list[Drawn]) -> None:
+def test_digits_letters_of_one_case_and_of_both_are_drawn(batches: list[DrawnBatch]) -> None:
     alphabets = torch.cat([batch.alphabets for batch in batches])
     digits, upper, lower = (
         alphabets[:, [label in kind for label in VOCABULARY]].any(1)
@@ -95,7 +95,7 @@ def test_digits_letters_of_one_case_and_of_both_are_drawn(batches: list[Drawn]) 
     assert 0.5 < (upper ^ lower).float().mean() < 0.8
 
 
-def test_looks_differ_in_light_and_colour_and_all_show_something(batches: list[Drawn]) -> None:
+def test_looks_differ_in_light_and_colour_and_all_show_something(batches: list[DrawnBatch]) -> None:
     for batch in batches:
         pixels = batch.pixels.float()
         assert pixels.std((1, 2, 3)).min() > 1

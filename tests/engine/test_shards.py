@@ -8,7 +8,7 @@ from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.shards import Shards, add_pairwise
 from captcha_tagger.network.inference import measure_losses
-from captcha_tagger.training.objective import Objective, set_mode
+from captcha_tagger.training.objective import TaggerObjective, set_mode
 from tests.conftest import make_tagger
 from tests.engine.test_loop import assert_equal_models, make_plan, train
 
@@ -73,7 +73,7 @@ def test_one_shard_is_the_batch_as_a_whole(
     plan = make_plan(frozen=frozen, augment=False)
     model = make_tagger()
     set_mode(model, plan)
-    objective = Objective(model, images, plan, machine)
+    objective = TaggerObjective(model, images, plan, machine)
     picks = objective._pick_batch(0)
     answer = model.answer(images.pixels(picks))
     assert torch.equal(objective(0), measure_losses(answer, images, picks).mean())

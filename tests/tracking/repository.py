@@ -10,7 +10,7 @@ from captcha_tagger.base.files import read_json, write_json
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.lineage import read_lineage
-from captcha_tagger.tracking.row import Row
+from captcha_tagger.tracking.row import RunRow
 from tests.conftest import make_tagger
 from tests.repository import ROOT
 from tests.runs import write_run
@@ -90,11 +90,11 @@ def write_exact_set(root: Path, exact_set: float) -> None:
     write_json(metrics, {**read_json(metrics), "exact_set": exact_set})
 
 
-def make_row(**changes: Any) -> Row:
+def make_row(**changes: Any) -> RunRow:
     """An experiment of one phase that trained for ninety seconds, a point a step."""
     curve = [("step/loss", 0, 3.0), ("step/loss", 1, 2.0)]
     spent = {"wall_seconds": 90.0}
-    phase = Row("phase", "FINISHED", 1_000_000, {"a": "1"}, {}, spent, curve)
-    row = Row("key", "FINISHED", 1_000_000, {"a": "1"}, {"b": "2"}, spent, curve)
+    phase = RunRow("phase", "FINISHED", 1_000_000, {"a": "1"}, {}, spent, curve)
+    row = RunRow("key", "FINISHED", 1_000_000, {"a": "1"}, {"b": "2"}, spent, curve)
     row = replace(row, phases={"train_head": phase}, **changes)
     return replace(row, phases={"train_head": replace(phase, status=row.status, curve=row.curve)})

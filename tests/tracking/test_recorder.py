@@ -15,7 +15,7 @@ from captcha_tagger.base.record import record_now
 from captcha_tagger.engine.journal import Journal, read_facts
 from captcha_tagger.tracking import outbox, recorder, sampling
 from captcha_tagger.tracking.lineage import read_lineage
-from captcha_tagger.tracking.row import Row
+from captcha_tagger.tracking.row import RunRow
 from tests.repository import ROOT
 from tests.tracking.repository import make_row
 
@@ -38,7 +38,7 @@ def _under_dvc(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("captcha_tagger.base.record.source_folder", lambda: ROOT / "src")
 
 
-def read_outbox() -> list[Row]:
+def read_outbox() -> list[RunRow]:
     return [row for _, row in outbox.waiting()]
 
 

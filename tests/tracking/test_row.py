@@ -2,11 +2,11 @@ from pathlib import Path
 
 from captcha_tagger.base.files import read_json, write_json
 from captcha_tagger.tracking.lineage import read_lineage
-from captcha_tagger.tracking.row import Row, build_phase, build_row
+from captcha_tagger.tracking.row import RunRow, build_phase, build_row
 from tests.tracking.repository import lock
 
 
-def describe(root: Path) -> Row:
+def describe(root: Path) -> RunRow:
     lineage = read_lineage(root)
     phase = build_phase(lineage, "fine_tune", root / "told")
     return build_row(lineage, {"fine_tune": phase}, {})

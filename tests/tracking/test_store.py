@@ -14,7 +14,7 @@ import pytest
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.tracking import outbox, store
 from captcha_tagger.tracking.recorder import record_workspace
-from captcha_tagger.tracking.row import Row
+from captcha_tagger.tracking.row import RunRow
 from tests.repository import ROOT
 from tests.tracking.repository import make_row
 
@@ -26,7 +26,7 @@ def client(root: Path) -> store.Client:
     return store.connect(create=True)
 
 
-def record(client: store.Client, row: Row, seen: int = 1) -> Any:
+def record(client: store.Client, row: RunRow, seen: int = 1) -> Any:
     """Record one row; returns its run."""
     outbox.put(row, seen)
     (run_id,) = store.record_all(client)

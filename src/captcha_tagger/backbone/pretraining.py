@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.base.processes import start_pool
-from captcha_tagger.drawing.batches import Drawn, draw_batch
+from captcha_tagger.drawing.batches import DrawnBatch, draw_batch
 from captcha_tagger.drawing.kaggle import HEIGHT, WIDTH
 from captcha_tagger.drawing.texts import VOCABULARY
 from captcha_tagger.engine.compute import Machine
@@ -75,7 +75,7 @@ class _Objective:
     def __init__(self, model: Tagger, recipe: Recipe, machine: Machine, num_steps: int) -> None:
         self.model, self.recipe, self.machine = model, recipe, machine
         self.num_steps = num_steps
-        self._batches: Iterator[Drawn] | None = None
+        self._batches: Iterator[DrawnBatch] | None = None
 
     def __call__(self, step: int) -> Tensor:
         if self._batches is None:  # a resumed run starts drawing at its step
@@ -90,7 +90,7 @@ class _Objective:
         loss = (1 - told) * text_losses(log_probs, batch.texts).mean()
         return loss + told * _told_loss(log_probs, batch) if told else loss
 
-    def _draw(self, first: int) -> Iterator[Drawn]:
+    def _draw(self, first: int) -> Iterator[DrawnBatch]:
         """The batches from step `first` on, the same for any number of drawing processes.
 
         They are drawn in bursts between the steps of training: on the same cores at the same time
@@ -113,7 +113,7 @@ class _Objective:
             ) from None
 
 
-def _draw_step(batch_size: int, seed: int, faces: Sequence[Path], step: int) -> Drawn:
+def _draw_step(batch_size: int, seed: int, faces: Sequence[Path], step: int) -> DrawnBatch:
     torch.set_num_threads(1)
     return draw_batch(batch_size, seed, step, faces)
 
@@ -124,7 +124,7 @@ def _exclude(weights: Tensor, excluded: Tensor) -> Tensor:
     return weights.masked_fill(with_blank[:, None], EXCLUDED)
 
 
-def _told_loss(log_probs: Tensor, batch: Drawn) -> Tensor:
+def _told_loss(log_probs: Tensor, batch: DrawnBatch) -> Tensor:
     """Cross-entropy of each column's class, the mean over characters plus that over blanks."""
     classes = _name_columns(batch, log_probs.shape[1], log_probs.shape[2] - 1)
     losses = functional.nll_loss(
@@ -134,7 +134,7 @@ def _told_loss(log_probs: Tensor, batch: Drawn) -> Tensor:
     return losses[blank].mean() + losses[~blank & (classes != IGNORED)].mean()
 
 
-def _name_columns(batch: Drawn, columns: int, blank: int) -> Tensor:
+def _name_columns(batch: DrawnBatch, columns: int, blank: int) -> Tensor:
     """What each column shows (batch, columns): a label where a character's centre is, else blank.
 
     A column beside a centre may show the character too, and counts for nothing.

@@ -16,7 +16,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.report import style
-from captcha_tagger.training.objective import Objective, Plan, set_mode
+from captcha_tagger.training.objective import Plan, TaggerObjective, set_mode
 from captcha_tagger.training.params import TrainHead
 
 LOWEST, HIGHEST = 1e-5, 10.0
@@ -50,7 +50,7 @@ def find_rate(model: Tagger, data: Dataset, params: TrainHead, machine: Machine)
     )
     set_mode(model, plan)
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
-    objective = Objective(model, train, plan, machine)
+    objective = TaggerObjective(model, train, plan, machine)
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0

@@ -28,7 +28,7 @@ PROGRESS_FROM = 100
 MAX_BYTES = 50_000_000  # of one file
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")
 
-Answer = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
+Outcome = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
 def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> int:
@@ -66,7 +66,7 @@ def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> i
     return 1 if num_done < len(files) else 0
 
 
-def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Answer]]:
+def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Outcome]]:
     """The answers in the files' order, a batch at a time; each core works on a batch of its own."""
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     pool = ThreadPoolExecutor(count_cores())
@@ -76,7 +76,7 @@ def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Ans
         pool.shutdown(cancel_futures=True)
 
 
-def _answer(predictor: Predictor, files: list[Path]) -> list[Answer]:
+def _answer(predictor: Predictor, files: list[Path]) -> list[Outcome]:
     decoded = [_decode(predictor, file) for file in files]
     found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
     return [

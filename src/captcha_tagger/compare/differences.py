@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from captcha_tagger.compare.side import Answer, Side
+from captcha_tagger.compare.side import ScoredImage, Side
 from captcha_tagger.metrics.sets import HEADLINES
 
 CHANCE = 0.05  # the p above which a difference is no news
@@ -62,8 +62,8 @@ class LabelPair:
 class ImagePair:
     """What both sides say of the same image."""
 
-    a: Answer
-    b: Answer
+    a: ScoredImage
+    b: ScoredImage
 
 
 @dataclass(frozen=True)

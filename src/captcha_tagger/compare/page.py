@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.compare.differences import Differences, ImagePair
-from captcha_tagger.compare.side import Answer, Side
+from captcha_tagger.compare.side import ScoredImage, Side
 from captcha_tagger.report.charts import draw_chart
 from captcha_tagger.report.curves import plot_epochs
 from captcha_tagger.report.page import write_page
@@ -63,7 +63,7 @@ def _find_picture(file: str, *sides: Side) -> str:
     return ""
 
 
-def _say_errors(answer: Answer) -> str:
+def _say_errors(answer: ScoredImage) -> str:
     """`missed b, invented d`, or `right`."""
     missed = f"missed {answer.missed}" if answer.missed else ""
     invented = f"invented {answer.invented}" if answer.invented else ""

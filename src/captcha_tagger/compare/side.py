@@ -29,7 +29,7 @@ CODE = ("src/", "stages/")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScoredImage:
     """What an experiment says of one validation image; `pixels` is the digest, where known."""
 
     file: str
@@ -61,7 +61,7 @@ class Side:
     data: frozenset[str]
     metrics: Mapping[str, Any]
     f1: Mapping[str, float | None]  # None: nothing to score
-    answers: list[Answer]
+    answers: list[ScoredImage]
     epochs: Table
     images: Images | None
 
@@ -137,9 +137,9 @@ def _open_images(folder: Path, rows: list[Row]) -> Images | None:
     return Images(open_pixels(folder / IMAGES[1]), places)
 
 
-def _read_answer(row: Mapping[str, str], digests: Mapping[str, str]) -> Answer:
+def _read_answer(row: Mapping[str, str], digests: Mapping[str, str]) -> ScoredImage:
     file = row["file"]
-    return Answer(
+    return ScoredImage(
         file, row["text"], row["missed"], row["invented"], float(row["loss"]), digests.get(file)
     )
 

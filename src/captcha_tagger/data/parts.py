@@ -11,7 +11,7 @@ from captcha_tagger.base.files import read_json
 
 
 class Parts(NamedTuple):
-    """Rows of each part."""
+    """The rows of each part, sorted."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]

@@ -27,14 +27,14 @@ ROOM_A_CHARACTER = 16  # pixels: two columns, one for a blank
 CHUNK = 8  # images that are worn out together
 
 
-class Drawn(NamedTuple):
+class DrawnBatch(NamedTuple):
     pixels: Tensor  # uint8 (batch, 3, height, width)
     texts: Tensor  # (batch, longest) labels by number in VOCABULARY, filled up with -1
     centres: Tensor  # (batch, longest) x of each character, pixels
     alphabets: Tensor  # bool (batch, 62), the labels that the image's look could show
 
 
-def draw_batch(size: int, seed: int, step: int, faces: Sequence[Path]) -> Drawn:
+def draw_batch(size: int, seed: int, step: int, faces: Sequence[Path]) -> DrawnBatch:
     """Draw the batch of a training step; the same arguments give the same images."""
     generator = np.random.default_rng((seed, step))
     height, width = _draw_size(generator)
@@ -65,10 +65,10 @@ def _draw_size(generator: Random) -> tuple[int, int]:
     return height, int(np.clip(height * generator.uniform(*ASPECTS), *WIDTHS))
 
 
-def _collect(pixels: Tensor, texts: Sequence[Text], centres: Sequence[Tensor]) -> Drawn:
+def _collect(pixels: Tensor, texts: Sequence[Text], centres: Sequence[Tensor]) -> DrawnBatch:
     """Characters that were jostled past each other are read as they stand."""
     orders = [torch.argsort(xs, stable=True) for xs in centres]
-    return Drawn(
+    return DrawnBatch(
         pixels,
         _pad([torch.from_numpy(text.labels) for text in texts], orders),
         _pad(centres, orders),

@@ -27,7 +27,7 @@ from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
 from captcha_tagger.ingest.verdicts import (
     Reject,
-    Seen,
+    SeenPixels,
     Tally,
     check_tally,
     format_outcome,
@@ -92,9 +92,9 @@ def _judge(
     return Row(found.file, text, digest, image.width, image.height)
 
 
-def _decode_all(source: Source, known: KnownTexts, writer: PixelWriter, spool: Path) -> Seen:
+def _decode_all(source: Source, known: KnownTexts, writer: PixelWriter, spool: Path) -> SeenPixels:
     """Write the first image of each pixels, and to the spool what became of each file."""
-    seen = Seen()
+    seen = SeenPixels()
     with spool.open("w", encoding="utf-8") as lines:
         results = map_files(
             partial(judge_batch, params=known.params, shape=writer.shape),

@@ -30,7 +30,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenPixels:
     """The text of each pixels; which pixels recur, and which under two texts (by digest)."""
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def format_outcome(outcome: Row | Reject) -> str:
     return json.dumps(outcome) + "\n"
 
 
-def settle(spool: Path, seen: Seen, folder: Path, shape: Shape) -> Tally:
+def settle(spool: Path, seen: SeenPixels, folder: Path, shape: Shape) -> Tally:
     """Write manifest.jsonl and rejects.csv; say which of the written pixels have no row."""
     tally = Tally(shape)
     with (folder / "manifest.jsonl").open("w", encoding="utf-8", newline="\n") as manifest:
@@ -96,7 +96,7 @@ def check_tally(tally: Tally, max_rejected: float, source: Path) -> None:
         raise InputError(f"{source}: {label!r} is the only label; there is nothing to tell apart")
 
 
-def _sift(spool: Path, seen: Seen, tally: Tally, manifest: TextIO) -> Iterator[Reject]:
+def _sift(spool: Path, seen: SeenPixels, tally: Tally, manifest: TextIO) -> Iterator[Reject]:
     """Write each row that stays; yield each file that does not."""
     first_files: dict[str, str] = {}
     num_pixels = 0

@@ -16,7 +16,7 @@ EVIDENCE = ("evidence.weight", "evidence.bias")
 START_STD = 0.01  # of evidence weights that nothing is known about
 
 
-class Answer(NamedTuple):
+class HeadAnswer(NamedTuple):
     """Logits (batch, labels), and of heads that read the log probs of each column
     (batch, columns, labels + 1), the blank last."""
 
@@ -41,9 +41,9 @@ class CtcHead(nn.Module):
         evidence = self.evidence(features)  # (batch, labels + 1, rows, columns)
         return evidence.float().logsumexp(2).transpose(1, 2)
 
-    def answer(self, features: Tensor) -> Answer:
+    def answer(self, features: Tensor) -> HeadAnswer:
         log_probs = self.weigh(features).log_softmax(-1)
-        return Answer(label_logits(log_probs), log_probs)
+        return HeadAnswer(label_logits(log_probs), log_probs)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, channels, rows, columns) -> logits (batch, labels)."""
@@ -80,9 +80,9 @@ class NoisyOrHead(nn.Module):
         super().__init__()
         self.evidence = nn.Conv2d(channels, labels, _kernel(rows), padding=(0, 1))
 
-    def answer(self, features: Tensor) -> Answer:
+    def answer(self, features: Tensor) -> HeadAnswer:
         evidence = self.evidence(features)  # (batch, labels, rows, columns)
-        return Answer(logit_of_sum(functional.softplus(evidence.float()).sum((2, 3))), None)
+        return HeadAnswer(logit_of_sum(functional.softplus(evidence.float()).sum((2, 3))), None)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, channels, rows, columns) -> logits (batch, labels)."""
@@ -132,9 +132,9 @@ class ConcatHead(nn.Module):
             nn.Linear(512, labels),
         )
 
-    def answer(self, features: Tensor) -> Answer:
+    def answer(self, features: Tensor) -> HeadAnswer:
         pooled = torch.cat([features.amax((2, 3)), features.mean((2, 3))], dim=1)
-        return Answer(self.layers(pooled).float(), None)
+        return HeadAnswer(self.layers(pooled).float(), None)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (batch, channels, rows, columns) -> logits (batch, labels)."""

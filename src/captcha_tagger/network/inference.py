@@ -12,7 +12,7 @@ from torch.nn import functional
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.ctc import reading_losses
-from captcha_tagger.network.heads import Answer
+from captcha_tagger.network.heads import HeadAnswer
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
@@ -46,7 +46,7 @@ def infer(model: Tagger, images: LabelledImages, how: Read = GREEDY) -> Inferred
     return Inferred(torch.cat(logits).numpy(), readings if model.card.head == "ctc" else None, loss)
 
 
-def measure_losses(answer: Answer, images: LabelledImages, picks: Tensor) -> Tensor:
+def measure_losses(answer: HeadAnswer, images: LabelledImages, picks: Tensor) -> Tensor:
     """What training lowers, of each picked image (batch,): nats a character, or a label."""
     targets = images.targets[picks.to(images.device)]
     sets = functional.binary_cross_entropy_with_logits(answer.logits, targets, reduction="none")
@@ -56,7 +56,7 @@ def measure_losses(answer: Answer, images: LabelledImages, picks: Tensor) -> Ten
 
 
 @torch.no_grad()
-def _answers(model: Tagger, images: LabelledImages) -> Iterator[tuple[Tensor, Answer]]:
+def _answers(model: Tagger, images: LabelledImages) -> Iterator[tuple[Tensor, HeadAnswer]]:
     model.eval()
     for picks in images.batches(BATCH):
         yield picks, model.answer(images.pixels(picks))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from captcha_tagger.network.backbones import build_backbone
 from captcha_tagger.network.card import ModelCard
-from captcha_tagger.network.heads import Answer, ConcatHead, CtcHead, NoisyOrHead
+from captcha_tagger.network.heads import ConcatHead, CtcHead, HeadAnswer, NoisyOrHead
 
 Head = CtcHead | NoisyOrHead | ConcatHead
 
@@ -36,7 +36,7 @@ class Tagger(nn.Module):
         """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
         return self.head(self.features(pixels))
 
-    def answer(self, pixels: Tensor) -> Answer:
+    def answer(self, pixels: Tensor) -> HeadAnswer:
         """Pixels (batch, channels, height, width) -> logits, and log probs where it reads."""
         return self.head.answer(self.features(pixels))
 

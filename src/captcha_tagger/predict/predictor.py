@@ -24,7 +24,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.network.heads import Answer
+from captcha_tagger.network.heads import HeadAnswer
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.network.reading import read
@@ -89,7 +89,7 @@ class Predictor:
         return [self._name(*one) for one in zip(probs, readings, strict=True)]
 
     @torch.inference_mode()
-    def _infer(self, batch: Sequence[Pixels]) -> Answer:
+    def _infer(self, batch: Sequence[Pixels]) -> HeadAnswer:
         pixels = torch.from_numpy(np.stack(batch)).to(self._device)
         with one_thread():
             return self.model.answer(pixels)

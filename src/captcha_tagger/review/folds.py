@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.review.trial import Answers, Recipe, answer
+from captcha_tagger.review.trial import PhaseParams, TrialAnswers, answer
 from captcha_tagger.split.params import Split
 from captcha_tagger.split.splitting import group_rows, split_rows
 
@@ -30,7 +30,7 @@ class Verdicts:
 def judge(
     data: Dataset,
     backbone: Path,
-    recipe: Recipe,
+    recipe: PhaseParams,
     split: Split,
     machine: Machine,
     *,
@@ -72,7 +72,7 @@ def part(data: Dataset, split: Split) -> Dataset:
     return replace(data, train=chosen[parts.train], validation=chosen[parts.validation])
 
 
-def _measure_sureness(one: Answers) -> NDArray[np.float64]:
+def _measure_sureness(one: TrialAnswers) -> NDArray[np.float64]:
     """The prob of the text, else of the least sure label's answer (images,)."""
     if one.confidences.size:
         return one.confidences
@@ -80,7 +80,7 @@ def _measure_sureness(one: Answers) -> NDArray[np.float64]:
     return np.where(probs > one.threshold, probs, 1 - probs).min(1)
 
 
-def _count_other(one: Answers, fold: Dataset) -> int:
+def _count_other(one: TrialAnswers, fold: Dataset) -> int:
     if one.read.size:
         texts = [row.text for row in fold.validation_rows]
         return sum(read != text for read, text in zip(one.read, texts, strict=True))

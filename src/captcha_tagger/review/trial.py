@@ -30,7 +30,7 @@ FOLDER = Path("trials")
 PHASES = ("train_head", "fine_tune")
 
 
-class Recipe(Protocol):
+class PhaseParams(Protocol):
     """The params of both phases, as in the whole of params.yaml."""
 
     @property
@@ -41,7 +41,7 @@ class Recipe(Protocol):
 
 
 @dataclass(frozen=True)
-class Answers:
+class TrialAnswers:
     """Logits and targets (images, labels) of the validation rows, the threshold, the rows, and the
     texts as read with their confidences (images,): none where the head does not read."""
 
@@ -60,12 +60,12 @@ class Answers:
 def answer(
     data: Dataset,
     backbone: Path,
-    recipe: Recipe,
+    recipe: PhaseParams,
     machine: Machine,
     *,
     variant: str = "",
     every_seconds: float = math.inf,
-) -> Answers:
+) -> TrialAnswers:
     """Train and ask the validation part, or read what an earlier call of the same trial kept.
 
     `variant` says all that the recipe and the package's code do not.
@@ -87,7 +87,7 @@ def answer(
         for resume in resumes:
             resume.remove()
     with np.load(path) as kept:
-        return Answers(
+        return TrialAnswers(
             kept["logits"],
             data.targets[data.validation],
             float(kept["threshold"]),
@@ -98,7 +98,11 @@ def answer(
 
 
 def train(
-    data: Dataset, backbone: Path, recipe: Recipe, machine: Machine, resumes: Sequence[ResumeFile]
+    data: Dataset,
+    backbone: Path,
+    recipe: PhaseParams,
+    machine: Machine,
+    resumes: Sequence[ResumeFile],
 ) -> tuple[Tagger, list[dict[str, Any]]]:
     """Both phases, without a word, each with its resume file: the model, and a row an epoch."""
     for_head, for_all = resumes

@@ -28,7 +28,7 @@ class Evidence(BaseModel):
     ]
 
 
-class Answer(BaseModel):
+class ImageAnswer(BaseModel):
     """One image's answer; the first three keys are null where the model reads no texts."""
 
     text: str | None
@@ -43,10 +43,10 @@ class Answer(BaseModel):
     evidence: Annotated[Evidence | None, Field(description="only where it was asked for")] = None
 
 
-class Answers(BaseModel):
+class Reply(BaseModel):
     """One answer for each image, in order."""
 
-    predictions: list[Answer]
+    predictions: list[ImageAnswer]
 
 
 class Model(BaseModel):
@@ -71,10 +71,10 @@ def describe_model(card: ModelCard, limits: Serve) -> Model:
     )
 
 
-def answer(predictor: Predictor, images: list[Pixels], *, evidence: bool) -> Answers:
+def answer(predictor: Predictor, images: list[Pixels], *, evidence: bool) -> Reply:
     """The answers in the order of the decoded images."""
     found = list(predictor.predict(images))
-    return Answers(
+    return Reply(
         predictions=[
             _fill(one, _look(predictor, pixels, one) if evidence else None)
             for pixels, one in zip(images, found, strict=True)
@@ -82,9 +82,9 @@ def answer(predictor: Predictor, images: list[Pixels], *, evidence: bool) -> Ans
     )
 
 
-def _fill(found: Prediction, evidence: Evidence | None) -> Answer:
+def _fill(found: Prediction, evidence: Evidence | None) -> ImageAnswer:
     reading = found.reading
-    return Answer(
+    return ImageAnswer(
         text=reading.text if reading else None,
         confidence=min(reading.confidence, 1.0) if reading else None,
         spans=reading.spans if reading else None,

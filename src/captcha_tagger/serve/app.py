@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.predict.predictor import Predictor
-from captcha_tagger.serve.answers import Answers, Model, answer, describe_model
+from captcha_tagger.serve.answers import Model, Reply, answer, describe_model
 from captcha_tagger.serve.assets import add_assets
 from captcha_tagger.serve.bodies import BODY, unpack
 from captcha_tagger.serve.decoder import BusyError, Decoder
@@ -65,7 +65,7 @@ def _add_facts(router: APIRouter, facts: Model) -> None:
 def _add_predict(
     router: APIRouter, predictor: Predictor, decoder: Decoder, max_images: int
 ) -> None:
-    def ask(images: list[bytes], evidence: bool) -> Answers:
+    def ask(images: list[bytes], evidence: bool) -> Reply:
         return answer(predictor, decoder.decode(images), evidence=evidence)
 
     @router.post(
@@ -77,7 +77,7 @@ def _add_predict(
     async def predict(
         request: Request,
         evidence: Annotated[bool, Query(description="add where each label was seen")] = False,
-    ) -> Answers:
+    ) -> Reply:
         kind = request.headers.get("content-type", "")
         images = unpack(kind, await request.body(), max_images)
         try:

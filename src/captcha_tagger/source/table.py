@@ -16,14 +16,14 @@ JSON_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = ",;\t"
 
 
-class Line(NamedTuple):
+class NumberedRow(NamedTuple):
     """A row by its columns, and the number of its line in the file."""
 
     number: int
     cells: dict[str, str]
 
 
-def iterate_lines(path: Path) -> Iterator[Line]:
+def iterate_lines(path: Path) -> Iterator[NumberedRow]:
     """Yield the rows one by one; a file without any is no error, one that is no table is."""
     if not path.is_file() or not is_stored(path):
         raise InputError(f"{path}: no such file")
@@ -46,7 +46,7 @@ def find_columns(where: str, columns: Iterable[str], *choices: tuple[str, ...]) 
     raise InputError(f"{where}: has the columns {', '.join(columns)}, not {', '.join(choices[0])}")
 
 
-def _iterate_csv(file: TextIO, path: Path) -> Iterator[Line]:
+def _iterate_csv(file: TextIO, path: Path) -> Iterator[NumberedRow]:
     header = file.readline()
     delimiter = max(DELIMITERS, key=header.count)
     columns = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
@@ -60,10 +60,10 @@ def _iterate_csv(file: TextIO, path: Path) -> Iterator[Line]:
                 f"{path}:{number}: {len(cells)} cells for {len(columns)} columns; quote the commas"
             )
         cells += [""] * (len(columns) - len(cells))
-        yield Line(number, dict(zip(columns, map(_restore, cells), strict=True)))
+        yield NumberedRow(number, dict(zip(columns, map(_restore, cells), strict=True)))
 
 
-def _iterate_json(file: TextIO, path: Path) -> Iterator[Line]:
+def _iterate_json(file: TextIO, path: Path) -> Iterator[NumberedRow]:
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -75,7 +75,7 @@ def _iterate_json(file: TextIO, path: Path) -> Iterator[Line]:
             raise InputError(f"{path}:{number}: not a JSON object")
         # What is neither a text nor a whole number is no text of an image, and no row needs it.
         kept = {key: value for key, value in content.items() if type(value) in (str, int)}
-        yield Line(number, {key: str(value).strip() for key, value in kept.items()})
+        yield NumberedRow(number, {key: str(value).strip() for key, value in kept.items()})
 
 
 def _restore(cell: str) -> str:

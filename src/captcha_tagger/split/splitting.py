@@ -8,24 +8,16 @@ also cannot keep groups together and takes seconds to import. 1,000,000 rows tak
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.parts import Parts
 from captcha_tagger.split.params import Split
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Sorted row indices of each part."""
-
-    train: Ints
-    validation: Ints
 
 
 def group_rows(texts: Sequence[str], pixels: Sequence[str]) -> Ints:

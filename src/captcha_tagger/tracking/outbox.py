@@ -1,6 +1,6 @@
 """What waits to be recorded: `.state/outbox/`, a folder for each state of an experiment.
 
-A Row, and once it has trained its files -> a folder with row.json, artifacts/, model/ and code/,
+A RunRow, and once it has trained its files -> a folder with row.json, artifacts/, model/ and code/,
 whole or absent. It needs neither a store nor the workspace that it came from, which DVC may throw
 away. An entry leaves when the store shows all of it.
 """
@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from captcha_tagger.base.files import atomic_folder, read_json, write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.tracking.lineage import Lineage
-from captcha_tagger.tracking.row import Row, row_from_json
+from captcha_tagger.tracking.row import RunRow, row_from_json
 
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
 PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
@@ -29,7 +29,7 @@ def outbox() -> Path:
     return state_folder() / "outbox"
 
 
-def put(row: Row, seen: int, *, lineage: Lineage | None = None, journal: str = "") -> None:
+def put(row: RunRow, seen: int, *, lineage: Lineage | None = None, journal: str = "") -> None:
     """Add a row as it was at `seen` (ns), with the files of its lineage.
 
     One that a training tells while it runs has no files, and counts as long as its journal lies
@@ -44,13 +44,13 @@ def put(row: Row, seen: int, *, lineage: Lineage | None = None, journal: str = "
             copy_code(lineage.root / PACKAGE, folder / "code")
 
 
-def waiting() -> list[tuple[Path, Row]]:
+def waiting() -> list[tuple[Path, RunRow]]:
     """The entries to record, oldest first.
 
     An older one of the same experiment goes, unless it has a model that the newer one has not. What
     is no entry of this version is set aside with a line, so that it holds up no other.
     """
-    found: list[tuple[Path, Row]] = []
+    found: list[tuple[Path, RunRow]] = []
     for entry in sorted(outbox().glob("[!.]*")):
         try:
             content = read_json(entry / "row.json")
@@ -76,7 +76,7 @@ def copy_code(package: Path, folder: Path) -> None:
     shutil.copyfile(package / "__init__.py", target / "__init__.py")
 
 
-def _is_outdone(old: Row, new: Row) -> bool:
+def _is_outdone(old: RunRow, new: RunRow) -> bool:
     return old.key == new.key and old.model in (None, new.model)
 
 

@@ -21,7 +21,7 @@ from captcha_tagger.engine.journal import read_facts
 from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.lineage import PHASES, Lineage, read_lineage
 from captcha_tagger.tracking.origin import name_run, read_origin
-from captcha_tagger.tracking.row import NAME, Row, build_phase, build_row
+from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
 from captcha_tagger.tracking.sampling import is_alive, sample_process
 
 EVERY_SECONDS = 10.0
@@ -88,7 +88,7 @@ def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
         outbox.put(build_row(lineage, phases, origin), seen, lineage=lineage)
 
 
-def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, Row]:
+def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
     done = [phase for phase in PHASES if phase in names & lineage.trusted]
     return {phase: build_phase(lineage, phase, _facts_folder(lineage, phase)) for phase in done}
 

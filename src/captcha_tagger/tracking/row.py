@@ -1,6 +1,6 @@
 """What the record says of one experiment, derived from files alone.
 
-A Lineage, its outputs and the facts of training -> Row: plain values that any store can take.
+A Lineage, its outputs and the facts of training -> RunRow: plain values that any store can take.
 """
 
 import csv
@@ -31,7 +31,7 @@ Point = tuple[str, int, float]  # metric, step, value
 
 
 @dataclass(frozen=True)
-class Row:
+class RunRow:
     """One run of the store: an experiment, or one of its training phases."""
 
     key: str
@@ -41,7 +41,7 @@ class Row:
     tags: dict[str, str]
     metrics: dict[str, float]
     curve: list[Point]
-    phases: dict[str, "Row"] = field(default_factory=dict)
+    phases: dict[str, "RunRow"] = field(default_factory=dict)
     datasets: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -64,7 +64,7 @@ class Row:
         )
 
 
-def build_row(lineage: Lineage, phases: dict[str, Row], origin: Mapping[str, str]) -> Row:
+def build_row(lineage: Lineage, phases: dict[str, RunRow], origin: Mapping[str, str]) -> RunRow:
     """The row of the experiment on disk; `origin` are the tags that say where it comes from."""
     params = training_params(lineage)
     others = set(lineage.entries) - set(lineage.upstream("fine_tune"))
@@ -73,7 +73,7 @@ def build_row(lineage: Lineage, phases: dict[str, Row], origin: Mapping[str, str
     made = {name: lineage.entries[name]["outs"] for name in lineage.trusted - live}
     starts = [phase.start for phase in phases.values() if RESTORED not in phase.tags]
     tune = phases.get("fine_tune")
-    return Row(
+    return RunRow(
         key=lineage.key("fine_tune"),
         status=[phase.status for phase in phases.values()][-1],
         start=min(filter(None, starts), default=None),
@@ -97,7 +97,7 @@ def build_row(lineage: Lineage, phases: dict[str, Row], origin: Mapping[str, str
     )
 
 
-def build_phase(lineage: Lineage, phase: str, told: Path, status: str = "FINISHED") -> Row:
+def build_phase(lineage: Lineage, phase: str, told: Path, status: str = "FINISHED") -> RunRow:
     """The row of one training phase; `told` is the folder of what it told of its training.
 
     While it trains or when it has failed, its curve lies there, too.
@@ -107,7 +107,7 @@ def build_phase(lineage: Lineage, phase: str, told: Path, status: str = "FINISHE
     restored = {} if facts.get("row", row_key) == row_key else {RESTORED: facts["row"]}
     spent = ("wall_seconds", "gpu_seconds")
     curve = lineage.root / "data" / phase if status == "FINISHED" else told
-    return Row(
+    return RunRow(
         key=lineage.key(phase),
         status=status,
         start=facts.get("started"),
@@ -118,11 +118,11 @@ def build_phase(lineage: Lineage, phase: str, told: Path, status: str = "FINISHE
     )
 
 
-def row_from_json(content: dict[str, Any]) -> Row:
-    """The Row whose `asdict` was written as JSON; TypeError or KeyError if it is another's."""
+def row_from_json(content: dict[str, Any]) -> RunRow:
+    """The RunRow whose `asdict` was written as JSON; TypeError or KeyError if it is another's."""
     phases = {name: row_from_json(phase) for name, phase in content["phases"].items()}
     curve = [(str(name), int(step), float(value)) for name, step, value in content["curve"]]
-    return Row(**{**content, "phases": phases, "curve": curve})
+    return RunRow(**{**content, "phases": phases, "curve": curve})
 
 
 def training_params(lineage: Lineage) -> dict[str, str]:
@@ -175,11 +175,11 @@ def _is_system(point: Point) -> bool:
     return point[0].startswith(SYSTEM)
 
 
-def _first_step(phase: Row) -> int:
+def _first_step(phase: RunRow) -> int:
     return min(point[1] for point in phase.curve if not _is_system(point))
 
 
-def _totals(phases: Iterable[Row]) -> dict[str, float]:
+def _totals(phases: Iterable[RunRow]) -> dict[str, float]:
     totals: dict[str, float] = {}
     for phase in phases:
         for name, value in phase.metrics.items():

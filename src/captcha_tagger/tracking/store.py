@@ -42,7 +42,7 @@ from captcha_tagger.base.places import root_folder, state_folder, store_address
 from captcha_tagger.predict.predictor import encode
 from captcha_tagger.predict.serving import COLUMN
 from captcha_tagger.tracking import outbox
-from captcha_tagger.tracking.row import MODEL, NAME, Row
+from captcha_tagger.tracking.row import MODEL, NAME, RunRow
 
 KEY, ROLE, ARTIFACTS = "captcha_tagger.key", "captcha_tagger.role", "captcha_tagger.artifacts"
 REPEAT, PARENT = "repeat_of", "mlflow.parentRunId"
@@ -129,7 +129,7 @@ def record_all(client: Client) -> list[str]:
 
 
 @answering()
-def push(client: Client, entry: Path, row: Row) -> str:
+def push(client: Client, entry: Path, row: RunRow) -> str:
     """Make the store show all of an entry, and see that it does; returns the parent run's id."""
     experiment = ensure_experiment(client)
     parent = _find_or_create(client, experiment, row, {ROLE: "experiment"})
@@ -232,7 +232,7 @@ def _follow_move(database: Path) -> None:
 
 
 def _find_or_create(
-    client: Client, experiment: str, row: Row, tags: dict[str, str]
+    client: Client, experiment: str, row: RunRow, tags: dict[str, str]
 ) -> entities.Run:
     """The oldest run of the row's key that shows no other values than the row, or a new one."""
     tags = {KEY: row.key, **tags}
@@ -251,14 +251,14 @@ def _find_or_create(
     return new[0]
 
 
-def _stored(client: Client, run: entities.Run, row: Row) -> dict[tuple[str, int], float]:
+def _stored(client: Client, run: entities.Run, row: RunRow) -> dict[tuple[str, int], float]:
     """Every value that the run has of the row's curves, by name and step."""
     names = {name for name, _, _ in row.curve} & run.data.metrics.keys()
     histories = [client.get_metric_history(run.info.run_id, name) for name in sorted(names)]
     return {(point.key, point.step): point.value for points in histories for point in points}
 
 
-def _fill(client: Client, run_id: str, row: Row) -> bool:
+def _fill(client: Client, run_id: str, row: RunRow) -> bool:
     """Write what the run lacks of the row; returns whether it lacked anything."""
     run = client.get_run(run_id)
     known, start, stored = run.data, run.info.start_time, _stored(client, run, row)
@@ -279,7 +279,7 @@ def _fill(client: Client, run_id: str, row: Row) -> bool:
     return _set_status(client, run, row) or lacked
 
 
-def _set_status(client: Client, run: entities.Run, row: Row) -> bool:
+def _set_status(client: Client, run: entities.Run, row: RunRow) -> bool:
     """Bring status and end to what they should be: a run lasts as long as its training took."""
     seconds = row.metrics.get("wall_seconds", run.data.metrics.get("wall_seconds", 0.0))
     end = run.info.start_time + round(1000 * seconds)
@@ -292,7 +292,7 @@ def _set_status(client: Client, run: entities.Run, row: Row) -> bool:
     return True
 
 
-def _log_datasets(client: Client, run_id: str, row: Row) -> None:
+def _log_datasets(client: Client, run_id: str, row: RunRow) -> None:
     """Say which data the training saw; MLflow keeps one of each."""
     inputs = []
     for data in row.datasets:
@@ -318,7 +318,7 @@ def _log_artifacts(client: Client, run_id: str, entry: Path) -> bool:
     return True
 
 
-def _log_model(client: Client, run_id: str, row: Row, entry: Path) -> bool:
+def _log_model(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:
     """Log the model unless the run has it: a pyfunc of our weights and code, no pickles."""
     run = client.get_run(run_id)
     if row.model is None or find_model(client, run) is not None:

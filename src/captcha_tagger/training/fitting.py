@@ -23,7 +23,7 @@ from captcha_tagger.metrics.texts import character_error_rate, text_accuracy
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.training.objective import Objective, Plan, set_mode
+from captcha_tagger.training.objective import Plan, TaggerObjective, set_mode
 
 
 def fit(
@@ -45,7 +45,7 @@ def fit(
 
     set_mode(model, plan)
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
-    objective = Objective(model, train, plan, machine)
+    objective = TaggerObjective(model, train, plan, machine)
     phase = Phase(plan.phase, plan.epochs, objective.steps_per_epoch, plan.ema_decay)
     with _share(model, objective, optimizer, phase) as gradients:
         optimize(model, gradients, optimizer, phase, resume, history, score_epoch, observe)
@@ -74,7 +74,7 @@ def score(model: Tagger, images: LabelledImages) -> dict[str, float]:
 
 @contextmanager
 def _share(
-    model: Tagger, objective: Objective, optimizer: torch.optim.Optimizer, phase: Phase
+    model: Tagger, objective: TaggerObjective, optimizer: torch.optim.Optimizer, phase: Phase
 ) -> Iterator[Callable[[int], Tensor]]:
     """The gradients of each step: all at once, in shards, or in shards by several workers."""
     plan, machine = objective.plan, objective.machine
@@ -111,5 +111,5 @@ class Job:
         groups = model.layer_groups()
         optimizer = build_optimizer(groups, self.plan.learning_rates, self.plan.weight_decay)
         optimizer.load_state_dict(state["optimizer"])
-        objective = Objective(model, self.train, self.plan, self.machine)
+        objective = TaggerObjective(model, self.train, self.plan, self.machine)
         return Member(model, optimizer, Shards(model, objective, self.plan.shards))

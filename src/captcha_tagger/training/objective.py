@@ -12,7 +12,7 @@ from torch import Tensor
 from captcha_tagger.data.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.loop import mix
-from captcha_tagger.network.heads import Answer
+from captcha_tagger.network.heads import HeadAnswer
 from captcha_tagger.network.inference import measure_losses
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
@@ -43,7 +43,7 @@ def set_mode(model: Tagger, plan: Plan) -> None:
     model.freeze_backbone(plan.frozen)
 
 
-class Objective:
+class TaggerObjective:
     """The loss of a shard: which images, how changed, through which part of the network.
 
     Dropout and augmentation draw by the number of the shard among those of all steps.
@@ -80,7 +80,7 @@ class Objective:
             self._order = (epoch, list(order.tensor_split(self.steps_per_epoch)))
         return self._order[1][batch]
 
-    def _answer(self, picks: Tensor, seed: int) -> Answer:
+    def _answer(self, picks: Tensor, seed: int) -> HeadAnswer:
         if self._features is not None:
             return self.model.head.answer(self._features[picks.to(self.train.device)])
         pixels = self.train.pixels(picks)
