@@ -21,6 +21,7 @@ from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.answers import Answers, read_answers
+from captcha_tagger.ingest.case import NAMES_SAMPLED, choose_case
 from captcha_tagger.ingest.corrections import write_corrections
 from captcha_tagger.ingest.decoding import CRASH, TooManyPixelsError, bound_memory, decode_sized
 from captcha_tagger.ingest.limits import Found, Limits
@@ -44,13 +45,15 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     with open_source(source, limits_of(params)) as opened:
         answers = read_answers(params, source, opened.names)
         used = [n for n, name in enumerate(opened.names) if name not in answers.labels.reasons]
+        named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
+        answers = answers.fold(choose_case(answers.put(named), params))
         sampled = opened.read(pick_samples(used, SAMPLED))
-        shape = choose_shape(answers.put(sampled), params)
+        shape = choose_shape(answers.put(sampled), answers.params)
         print(f"ingest: {describe_shape(shape)}")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
             seen = _decode_all(opened, answers, writer, spool)
             tally = settle(spool, seen, folder, shape)
-            tally.tables = answers.describe()
+            tally.case, tally.tables = answers.params.case, answers.describe()
             writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
