@@ -16,7 +16,7 @@ import numpy.typing as npt
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json
 
-Case = Literal["keep", "lower", "upper"]
+Case = Literal["auto", "keep", "lower", "upper"]  # auto: as it is, until ingest has chosen
 
 
 def read_text(name: str, *, pattern: str, case: Case) -> str:
@@ -91,6 +91,6 @@ def index_texts(texts: Sequence[str], vocabulary: Sequence[str]) -> npt.NDArray[
 
 def fold(text: str, case: Case) -> str:
     """Return the text in upper or lower case, or as it is."""
-    if case == "keep":
+    if case in ("auto", "keep"):
         return text
     return text.lower() if case == "lower" else text.upper()

@@ -20,6 +20,7 @@ from captcha_tagger.base.processes import count_cores, map_batches
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
+from captcha_tagger.ingest.case import NAMES_SAMPLED, choose_case
 from captcha_tagger.ingest.corrections import write_corrections
 from captcha_tagger.ingest.known_texts import KnownTexts, read_known_texts
 from captcha_tagger.ingest.names import read_texts
@@ -51,13 +52,15 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     with open_source(source, limits_of(params)) as opened:
         known = read_known_texts(params, source, opened.names)
         used = [n for n, name in enumerate(opened.names) if name not in known.labels.reasons]
+        named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
+        known = known.fold(choose_case(known.put(named), params))
         sampled = opened.read(pick_samples(used, SAMPLED))
-        shape = choose_shape(known.put(sampled), params)
+        shape = choose_shape(known.put(sampled), known.params)
         print(f"ingest: {describe_shape(shape)}")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
             seen = _decode_all(opened, known, writer, spool)
             tally = settle(spool, seen, folder, shape)
-            tally.tables = known.describe()
+            tally.case, tally.tables = known.params.case, known.describe()
             writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()

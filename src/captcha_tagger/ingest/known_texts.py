@@ -5,11 +5,12 @@ The params of ingest and the names in a source -> KnownTexts, which put it to ea
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from captcha_tagger.base.files import hash_file
+from captcha_tagger.data.labels import Case
 from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
 from captcha_tagger.ingest.label_file import Labels, read_labels
 from captcha_tagger.ingest.params import Ingest
@@ -27,6 +28,10 @@ class KnownTexts:
     def put(self, files: Iterable[Found]) -> Iterator[Found]:
         """Give each file its text, or the reason that it is left out for."""
         return map(self._put, files)
+
+    def fold(self, case: Case) -> Self:
+        """The same answers, their texts in this case."""
+        return replace(self, params=self.params.model_copy(update={"case": case}))
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What the data report says of tables with rows; their MD5s are those of dvc.lock."""

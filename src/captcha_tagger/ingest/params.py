@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from captcha_tagger.base.settings import Count, Section, Share
+from captcha_tagger.data.labels import Case
 from captcha_tagger.source.limits import MOST_PIXELS
 
 
@@ -15,7 +16,7 @@ class Ingest(Section):
     labels: Annotated[str, Field(min_length=1)]
     label_columns: Annotated[list[str], Field(min_length=2, max_length=2)]
     corrections: Annotated[str, Field(min_length=1)]
-    case: Literal["keep", "lower", "upper"]
+    case: Case
     height: Literal["auto"] | Annotated[int, Field(ge=16, le=2048)]
     width: Literal["auto"] | Annotated[int, Field(ge=16, le=4096)]
     color: Literal["auto", "grey", "rgb"]

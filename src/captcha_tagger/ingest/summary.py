@@ -80,6 +80,7 @@ def _list_numbers(summary: Summary, tally: Tally) -> dict[str, Any]:
         **tally.tables,
         "images": summary.images,
         "kept_as": tally.shape._asdict(),
+        "case": tally.case,
         "texts": len(summary.texts),
         "labels": len(summary.labels),
         "images_per_label": {"min": min(counts), "max": max(counts)},

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
-from captcha_tagger.data.labels import label_set
+from captcha_tagger.data.labels import Case, label_set
 from captcha_tagger.data.manifest import Row, format_row
 from captcha_tagger.data.pixels import Shape
 
@@ -51,9 +51,10 @@ class SeenPixels:
 
 @dataclass(slots=True)
 class Tally:
-    """The shape that images are kept in, counts of files, and what else the whole spool tells."""
+    """What shape and case are kept, counts of files, and what else the whole spool tells."""
 
     shape: Shape
+    case: Case = "keep"
     rows: int = 0
     rejected: int = 0
     excused: int = 0
