@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.manifest import Row, iterate_manifest
 from captcha_tagger.data.parts import read_parts
-from captcha_tagger.data.pixels import Pixels, Shape, open_pixels
-
-BLOCK_BYTES = 32_000_000  # of pixels
+from captcha_tagger.data.pixels import BLOCK_BYTES, Pixels, Shape, open_pixels
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,15 @@ class HeldOut:
         """
         return open_pixels(self.ingest / "pixels.npy")[self.rows[positions]]
 
-    def blocks(self, batch: int) -> Iterator[slice]:
-        """All positions in order, as many whole batches at a time as memory easily holds."""
-        batch_bytes = batch * int(np.prod(self.shape))
-        size = batch * max(1, BLOCK_BYTES // batch_bytes)
-        return (slice(start, start + size) for start in range(0, len(self), size))
+    def batches(self, size: int) -> Iterator[tuple[slice, Pixels]]:
+        """Consecutive positions, so many at a time, and their pixels, all images in order."""
+        image_bytes = int(np.prod(self.shape))
+        block = size * max(1, BLOCK_BYTES // (image_bytes * size))
+        for start in range(0, len(self), block):
+            pixels = self.pixels(slice(start, start + block))
+            for first in range(0, len(pixels), size):
+                part = pixels[first : first + size]
+                yield slice(start + first, start + first + len(part)), part
 
 
 def open_held_out(ingest: Path, split: Path) -> HeldOut:

@@ -56,18 +56,15 @@ def _answer_all(
     card, losses = model.card, np.empty(len(images), np.float32)
     reads = card.head == "ctc"
     with write_answers(folder, images.rows, len(card.vocabulary), reads=reads) as add:
-        for block in images.blocks(BATCH):
-            logits, readings = list[Tensor](), list[Reading]()
-            for pixels in torch.split(torch.from_numpy(images.pixels(block)), BATCH):
-                answer = model.answer(pixels.to(device))
-                logits.append(answer.logits.cpu())
-                if answer.log_probs is not None:
-                    found = answer.log_probs.cpu().numpy()
-                    readings += read(found, card.vocabulary, card.width, how)
-            found_logits = torch.cat(logits).numpy()
-            targets = encode_texts(images.texts[block], card.vocabulary)
-            losses[block] = binary_cross_entropy(found_logits, targets).mean(1)
-            add(found_logits, readings)
+        for batch, pixels in images.batches(BATCH):
+            answer = model.answer(torch.from_numpy(pixels).to(device))
+            logits, readings = answer.logits.cpu().numpy(), list[Reading]()
+            if answer.log_probs is not None:
+                found = answer.log_probs.cpu().numpy()
+                readings = read(found, card.vocabulary, card.width, how)
+            targets = encode_texts(images.texts[batch], card.vocabulary)
+            losses[batch] = binary_cross_entropy(logits, targets).mean(1)
+            add(logits, readings)
     return losses
 
 
