@@ -6,13 +6,15 @@ python stages/evaluate.py data/ingest data/split data/fine_tune data/evaluate
 from pathlib import Path
 
 from captcha_tagger.base import stage
+from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.record import record_soon
 from captcha_tagger.base.settings import load_section
-from captcha_tagger.data.dataset import load_dataset
+from captcha_tagger.data.held_out import open_held_out
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.engine.params import Compute
+from captcha_tagger.evaluate.answers import ANSWERS
 from captcha_tagger.evaluate.ask import ask
-from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
+from captcha_tagger.evaluate.evaluation import describe, evaluate
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.params import Read
@@ -21,19 +23,20 @@ from captcha_tagger.network.params import Read
 def main(ingest: Path, split: Path, fine_tune: Path, out: Path) -> None:
     params = load_section("evaluate", Evaluate)
     machine = set_up(load_section("compute", Compute))
-    data = load_dataset(ingest, split)
-    model = load_model(fine_tune / "model", machine.device)
     read = load_section("read", Read)
-    # Nobody keeps the images, which may take a gigabyte, while their answers are scored.
-    answers = ask(
-        model,
-        data.validation_images(machine.device),
-        read,
-        evidence_images=params.evidence_images,
-    )
-    evaluation = evaluate(answers, data.validation_rows, model.card, params)
-    write_evaluation(evaluation, out)
-    print(evaluation.headline())
+    images = open_held_out(ingest, split)
+    model = load_model(fine_tune / "model", machine.device)
+    with atomic_folder(out) as folder:
+        ask(
+            model,
+            images,
+            read,
+            folder / ANSWERS,
+            device=machine.device,
+            evidence_images=params.evidence_images,
+        )
+        scores = evaluate(images, model.card, params, folder)
+    print(describe(scores))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from captcha_tagger.base.files import write_json, write_table
+from captcha_tagger.data.held_out import open_held_out
 from captcha_tagger.data.labels import encode_texts, make_vocabulary
 from captcha_tagger.data.manifest import Row, write_manifest
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.evaluate.answers import Answers
-from captcha_tagger.evaluate.evaluation import evaluate, write_evaluation
+from captcha_tagger.evaluate.answers import ANSWERS, write_answers, write_evidence
+from captcha_tagger.evaluate.evaluation import evaluate
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.ingest.summary import summarize, write_summary
 from captcha_tagger.ingest.verdicts import Tally
@@ -69,7 +70,7 @@ def write_run(
     if readings:
         first = rows[0].text
         readings[0] = _read(first[1] + first[1:3] + first[3] * 2, size[1])
-    _write_answers(data / "evaluate", rows, validation, vocabulary, grid, random, noise, readings)
+    _write_answers(data, vocabulary, grid, random, noise, readings)
     return data
 
 
@@ -149,9 +150,7 @@ def _write_training(data: Path, random: np.random.Generator) -> None:
 
 
 def _write_answers(
-    folder: Path,
-    rows: list[Row],
-    validation: list[int],
+    data: Path,
     vocabulary: list[str],
     grid: tuple[int, int],
     random: np.random.Generator,
@@ -159,13 +158,17 @@ def _write_answers(
     readings: list[Reading] | None,
 ) -> None:
     """What the evaluate stage writes, for logits that are right but for the noise."""
-    chosen = [rows[index] for index in validation]
-    targets = encode_texts([row.text for row in chosen], vocabulary)
+    images = open_held_out(data / "ingest", data / "split")
+    targets = encode_texts(images.texts, vocabulary)
     logits = (4 * (targets - 0.5) + random.normal(0, noise, targets.shape)).astype(np.float32)
     probs = sigmoid(logits)[:, :, None, None]
     evidence = (random.random((*targets.shape, *grid)) ** 4 * probs).astype(np.float16)
-    shown = np.arange(len(evidence))
-    answers = Answers(np.array(validation), logits, shown, evidence, readings)
+    folder = data / "evaluate"
+    folder.mkdir()
+    answers, reads = folder / ANSWERS, readings is not None
+    with write_answers(answers, images.rows, len(vocabulary), reads=reads) as add:
+        add(logits, readings or [])
+    write_evidence(answers, np.arange(len(evidence)), evidence)
     card = make_card().model_copy(update={"vocabulary": vocabulary})
     params = Evaluate(threshold="model", resamples=100, seed=0, evidence_images=5000)
-    write_evaluation(evaluate(answers, chosen, card, params), folder)
+    evaluate(images, card, params, folder)

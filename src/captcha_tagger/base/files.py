@@ -13,13 +13,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from captcha_tagger.base.errors import InputError
 
@@ -101,10 +101,27 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write a .npy file. Unlike np.save it says why it could not: a full disk, a limit."""
+    with stream_array(path, array.shape, array.dtype) as append:
+        append(array)
+
+
+@contextmanager
+def stream_array(
+    path: Path, shape: tuple[int, ...], dtype: DTypeLike
+) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Yield what writes the next rows of an array, which need not fit into memory, to a .npy file.
+
+    A memory map would do the same, but ends the process where the disk is full.
+    """
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     with atomic_file(path) as beside, beside.open("wb") as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, {**header, "fortran_order": False})
-        file.write(np.ascontiguousarray(array).data)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+
+        def append(rows: NDArray[Any]) -> None:
+            file.write(np.ascontiguousarray(rows, dtype).data)
+
+        yield append
 
 
 def read_array(path: Path) -> NDArray[Any]:

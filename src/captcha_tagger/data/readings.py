@@ -4,7 +4,7 @@ JSON lines <-> Readings, row i about image i. No torch: showing needs none.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,22 +23,21 @@ class Reading:
     spans: Spans
 
 
-def write_readings(path: Path, readings: Iterable[Reading]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in readings)
+def format_reading(reading: Reading) -> str:
+    """The reading as one line of JSON, line break included."""
+    return json.dumps(asdict(reading), ensure_ascii=False) + "\n"
 
 
-def read_readings(path: Path) -> list[Reading]:
-    """The readings that `write_readings` wrote; InputError when the file is damaged."""
-    try:
-        return list(_iterate(path))
-    except (ValueError, LookupError, TypeError, RecursionError):
-        raise InputError(f"{path}: not what a model read; run dvc repro evaluate") from None
-
-
-def _iterate(path: Path) -> Iterator[Reading]:
+def iterate_readings(path: Path) -> Iterator[Reading]:
+    """Yield the readings of such lines one by one; InputError when the file is damaged."""
     with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            row = json.loads(line)
-            spans = tuple((first, last) for first, last in row["spans"])
-            yield Reading(row["text"], row["confidence"], spans)
+        try:
+            yield from map(_parse, file)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise InputError(f"{path}: not what a model read; run dvc repro evaluate") from None
+
+
+def _parse(line: str) -> Reading:
+    row = json.loads(line)
+    spans = tuple((first, last) for first, last in row["spans"])
+    return Reading(row["text"], row["confidence"], spans)

@@ -1,7 +1,9 @@
 """The final model asked about the validation part: its logits, and where it looked.
 
-A model and images -> Answers.
+A model and the held-out images -> data/evaluate/answers/, written as the answers come.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,49 +11,73 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.evaluate.answers import Answers
+from captcha_tagger.data.held_out import HeldOut
+from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.readings import Reading
+from captcha_tagger.evaluate.answers import write_answers, write_evidence
 from captcha_tagger.evaluate.saliency import grad_cam
 from captcha_tagger.metrics.sets import binary_cross_entropy
 from captcha_tagger.network.heads import ConcatHead
-from captcha_tagger.network.inference import BATCH, infer
+from captcha_tagger.network.inference import BATCH
 from captcha_tagger.network.params import Read
+from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
 
 
-def ask(model: Tagger, images: LabelledImages, how: Read, *, evidence_images: int) -> Answers:
-    """All that is scored and that the page shows; leaves the model in eval mode.
+def ask(
+    model: Tagger,
+    images: HeldOut,
+    how: Read,
+    folder: Path,
+    *,
+    device: torch.device,
+    evidence_images: int,
+) -> None:
+    """Write all that is scored and that the page shows; leaves the model in eval mode.
 
     Evidence is that of so many images, the ones with the highest loss.
     """
-    _check_fit(model, images)
-    found = infer(model, images, how)
-    losses = binary_cross_entropy(found.logits, images.targets.cpu().numpy()).mean(1)
-    shown = np.sort(np.argsort(-losses, kind="stable")[:evidence_images])
-    evidence = infer_evidence(model, images, shown)
-    return Answers(images.rows, found.logits, shown, evidence, found.readings)
-
-
-def _check_fit(model: Tagger, images: LabelledImages) -> None:
-    """InputError when there is nothing to ask, or images that the model was not made for."""
-    if not len(images):
-        raise InputError("split: no image is held out; run dvc repro split")
     wanted = model.card.shape
-    if images.shape != wanted:
-        raise InputError(f"the images are {images.shape}, the model's {wanted}; run dvc repro")
+    if tuple(images.shape) != wanted:
+        raise InputError(
+            f"the images are {tuple(images.shape)}, the model's {wanted}; run dvc repro"
+        )
+    model.eval()
+    losses = _answer_all(model, images, how, folder, device)
+    shown = np.sort(np.argsort(-losses, kind="stable")[:evidence_images])
+    write_evidence(folder, shown, infer_evidence(model, images, shown, device))
+
+
+@torch.no_grad()
+def _answer_all(
+    model: Tagger, images: HeldOut, how: Read, folder: Path, device: torch.device
+) -> NDArray[np.float32]:
+    """Write logits and readings; each image's mean loss over the labels (images,)."""
+    card, losses = model.card, np.empty(len(images), np.float32)
+    reads = card.head == "ctc"
+    with write_answers(folder, images.rows, len(card.vocabulary), reads=reads) as add:
+        for batch, pixels in images.batches(BATCH):
+            answer = model.answer(torch.from_numpy(pixels).to(device))
+            logits, readings = answer.logits.cpu().numpy(), list[Reading]()
+            if answer.log_probs is not None:
+                found = answer.log_probs.cpu().numpy()
+                readings = read(found, card.vocabulary, card.width, how)
+            targets = encode_texts(images.texts[batch], card.vocabulary)
+            losses[batch] = binary_cross_entropy(logits, targets).mean(1)
+            add(logits, readings)
+    return losses
 
 
 def infer_evidence(
-    model: Tagger, images: LabelledImages, shown: NDArray[np.int64]
+    model: Tagger, images: HeldOut, shown: NDArray[np.int64], device: torch.device
 ) -> NDArray[np.float16]:
     """How much each position shows each label, in 0..1 (shown, labels, rows, columns).
 
     Heads with evidence know each position's prob; for the others the maps are Grad-CAM's.
     """
-    model.eval()
-    batches = torch.split(torch.from_numpy(shown), BATCH)
-    parts = [look(model, images.pixels(picks)).half().cpu() for picks in batches]
-    return torch.cat(parts).numpy()
+    batches = np.split(shown, range(BATCH, len(shown), BATCH))
+    pixels = (torch.from_numpy(images.pixels(batch)).to(device) for batch in batches)
+    return torch.cat([look(model, batch).half().cpu() for batch in pixels]).numpy()
 
 
 def look(model: Tagger, pixels: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """Everything that is counted from the final model's answers on the validation part.
 
-Answers, the images' rows and the model's card -> data/evaluate/.
+The answers in data/evaluate/, the held-out texts and the model's card -> the rest of that folder.
+Arrays of floats stay on the disk. What memory holds of each image is its text and the one read, two
+bytes a label, and a copy of these or of the probs while they are drawn or sorted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.base.files import atomic_folder, write_array, write_table
+from captcha_tagger.base.files import read_array, stream_array, write_table
+from captcha_tagger.data.held_out import HeldOut
 from captcha_tagger.data.labels import encode_texts
-from captcha_tagger.data.manifest import Row
-from captcha_tagger.data.readings import Reading
-from captcha_tagger.evaluate.answers import Answers, write_answers
+from captcha_tagger.evaluate.answers import ANSWERS, iterate_texts, read_logits, reads_texts
 from captcha_tagger.evaluate.confidence import (
     COVERAGE_COLUMNS,
     RELIABILITY_COLUMNS,
@@ -30,123 +31,152 @@ from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_label
 from captcha_tagger.metrics.texts import count_characters, count_edits, score_texts
 from captcha_tagger.network.card import ModelCard
 
+PROBS, LOSSES = "probs.npy", "losses.npy"
 CURVE_POINTS = 200
 CALIBRATION_BINS = 10
+BLOCK_IMAGES = 10_000
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Scores of the validation part; probs, losses (images, labels) in its order."""
+class Decisions:
+    """Which labels are predicted, and which are there: both (images, labels)."""
 
-    metrics: dict[str, Any]
-    labels: list[dict[str, Any]]
-    answers: Answers
-    rows: list[Row]
-    vocabulary: list[str]
-    targets: NDArray[np.float32]
-    probs: NDArray[np.float32]
-    losses: NDArray[np.float32]
-
-    def headline(self) -> str:
-        """The scores that matter most, in a line."""
-        shown = [name for name in HEADLINES if name in self.metrics]
-        return ", ".join(f"{name} {self.metrics[name]:.4f}" for name in shown)
+    predicted: Bools
+    actual: Bools
 
 
-def evaluate(answers: Answers, rows: list[Row], card: ModelCard, params: Evaluate) -> Evaluation:
-    """Score the model's answers about these rows at its threshold, or the params'."""
+@dataclass(frozen=True)
+class Texts:
+    """What was read in each image, and how sure that is (images,)."""
+
+    read: list[str]
+    confidences: NDArray[np.float64]
+
+
+def evaluate(images: HeldOut, card: ModelCard, params: Evaluate, folder: Path) -> dict[str, Any]:
+    """Score the answers in the folder at the model's threshold, or the params'.
+
+    Writes there what is counted from them, and returns the scores.
+    """
     threshold = card.threshold if params.threshold == "model" else params.threshold
-    targets = encode_texts([row.text for row in rows], card.vocabulary)
-    probs = sigmoid(answers.logits)
-    losses = binary_cross_entropy(answers.logits, targets)
-    texts, bounds = _score_texts(answers.readings, [row.text for row in rows], params)
-    bounds = (
-        intervals(probs, targets, threshold, resamples=params.resamples, seed=params.seed) | bounds
+    decisions = _decide(images, card.vocabulary, threshold, folder)
+    texts = _read_texts(folder / ANSWERS, len(images))
+    probs = read_array(folder / PROBS)
+    text_scores, text_bounds = _score_texts(texts, images.texts, params)
+    bounds = intervals(
+        probs, decisions.actual, threshold, resamples=params.resamples, seed=params.seed
     )
-    return Evaluation(
-        metrics={
-            **score(probs, targets, threshold),
-            **texts,
-            "intervals": bounds,
-            "loss": float(losses.mean()),
-            "images": len(targets),
-            "threshold": threshold,
-        },
-        labels=score_labels(probs, targets, threshold, card.vocabulary),
-        answers=answers,
-        rows=rows,
-        vocabulary=card.vocabulary,
-        targets=targets,
-        probs=probs,
-        losses=losses,
-    )
+    scores = {
+        **score(probs, decisions.actual, threshold),
+        **text_scores,
+        "intervals": bounds | text_bounds,
+        "loss": float(read_array(folder / LOSSES).mean()),
+        "images": len(images),
+        "threshold": threshold,
+    }
+    write_scores(folder, scores)
+    labels = score_labels(probs, decisions.actual, threshold, card.vocabulary)
+    write_table(folder / "labels.csv", list(labels[0]), (list(row.values()) for row in labels))
+    _write_predictions(images, card.vocabulary, decisions, texts, folder)
+    _write_precision_recall(probs, decisions.actual, folder / "precision_recall.csv")
+    _write_calibration(probs, decisions.actual, folder / "calibration.csv")
+    if texts is not None:
+        _write_confidences(texts, images.texts, folder)
+    return scores
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    with atomic_folder(folder) as beside:
-        write_scores(beside, evaluation.metrics)
-        write_answers(evaluation.answers, beside / "answers")
-        columns = list(evaluation.labels[0])
-        write_table(
-            beside / "labels.csv", columns, (list(row.values()) for row in evaluation.labels)
-        )
-        _write_predictions(evaluation, beside / "predictions.csv")
-        write_array(beside / "probs.npy", evaluation.probs)
-        write_array(beside / "losses.npy", evaluation.losses)
-        _write_precision_recall(evaluation, beside / "precision_recall.csv")
-        _write_calibration(evaluation, beside / "calibration.csv")
-        if evaluation.answers.readings is not None:
-            _write_confidences(evaluation.answers.readings, evaluation.rows, beside)
+def describe(scores: Mapping[str, Any]) -> str:
+    """The scores that matter most, in a line."""
+    return ", ".join(f"{name} {scores[name]:.4f}" for name in HEADLINES if name in scores)
+
+
+def _decide(images: HeldOut, vocabulary: list[str], threshold: float, folder: Path) -> Decisions:
+    """Write the probs and losses that follow from the logits, and return the decisions."""
+    logits = read_logits(folder / ANSWERS)
+    predicted, actual = np.empty(logits.shape, bool), np.empty(logits.shape, bool)
+    with (
+        stream_array(folder / PROBS, logits.shape, np.float32) as add_probs,
+        stream_array(folder / LOSSES, logits.shape, np.float32) as add_losses,
+    ):
+        for start in range(0, len(logits), BLOCK_IMAGES):
+            block = slice(start, start + BLOCK_IMAGES)
+            targets = encode_texts(images.texts[block], vocabulary)
+            probs = sigmoid(logits[block])
+            add_probs(probs)
+            add_losses(binary_cross_entropy(logits[block], targets))
+            predicted[block], actual[block] = probs > threshold, targets > 0.5
+    return Decisions(predicted, actual)
+
+
+def _read_texts(answers: Path, num_images: int) -> Texts | None:
+    """What the model read, where it reads."""
+    if not reads_texts(answers):
+        return None
+    confidences = (one.confidence for one in iterate_texts(answers))
+    return Texts(
+        [one.text for one in iterate_texts(answers)],
+        np.fromiter(confidences, np.float64, num_images),
+    )
 
 
 def _score_texts(
-    readings: list[Reading] | None, actual: list[str], params: Evaluate
+    texts: Texts | None, actual: list[str], params: Evaluate
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Scores of the texts and their intervals; none where the model does not read."""
-    if readings is None:
+    if texts is None:
         return {}, {}
-    read = [one.text for one in readings]
-    edits, characters = count_edits(read, actual), count_characters(actual)
+    edits, characters = count_edits(texts.read, actual), count_characters(actual)
     bounds = text_intervals(edits, characters, resamples=params.resamples, seed=params.seed)
-    return score_texts(read, actual), bounds
+    return score_texts(texts.read, actual), bounds
 
 
-def _write_predictions(evaluation: Evaluation, path: Path) -> None:
-    """One line per image, the file's own order; label sets as strings, sorted."""
+def _write_predictions(
+    images: HeldOut,
+    vocabulary: list[str],
+    decisions: Decisions,
+    texts: Texts | None,
+    folder: Path,
+) -> None:
+    """One line per image, the manifest's order; label sets as strings, sorted."""
     columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
-    if evaluation.answers.readings is not None:
+    lines = _list_predictions(images, np.array(vocabulary), decisions, folder)
+    if texts is not None:
         columns += ["read", "confidence"]
-    write_table(path, columns, _list_predictions(evaluation))
+        pairs = zip(texts.read, texts.confidences.tolist(), strict=True)
+        lines = (line + list(pair) for line, pair in zip(lines, pairs, strict=True))
+    write_table(folder / "predictions.csv", columns, lines)
 
 
-def _list_predictions(evaluation: Evaluation) -> Iterator[list[Any]]:
-    threshold, vocabulary = evaluation.metrics["threshold"], np.array(evaluation.vocabulary)
-    for number, row in enumerate(evaluation.rows):
-        predicted = evaluation.probs[number] > threshold
-        actual = evaluation.targets[number] > 0.5
+def _list_predictions(
+    images: HeldOut, vocabulary: NDArray[np.str_], decisions: Decisions, folder: Path
+) -> Iterator[list[Any]]:
+    losses = read_array(folder / LOSSES)
+    names = zip(images.files(), images.texts, strict=True)
+    for number, (file, text) in enumerate(names):
+        predicted, actual = decisions.predicted[number], decisions.actual[number]
         sets = [
             "".join(vocabulary[chosen])
             for chosen in (actual, predicted, actual & ~predicted, predicted & ~actual)
         ]
-        line = [row.file, row.text, *sets, float(evaluation.losses[number].mean())]
-        if evaluation.answers.readings is not None:
-            reading = evaluation.answers.readings[number]
-            line += [reading.text, reading.confidence]
-        yield line
+        yield [file, text, *sets, float(losses[number].mean())]
 
 
-def _write_precision_recall(evaluation: Evaluation, path: Path) -> None:
+def _write_precision_recall(probs: Floats, actual: Bools, path: Path) -> None:
     """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
-    actual = evaluation.targets > 0.5
-    precision, recall, thresholds = precision_recall(evaluation.probs, actual, CURVE_POINTS)
+    precision, recall, thresholds = precision_recall(probs, actual, CURVE_POINTS)
     lines = zip(recall.tolist(), precision.tolist(), thresholds.tolist(), strict=True)
     write_table(path, ["recall", "precision", "threshold"], lines)
 
 
-def _write_calibration(evaluation: Evaluation, path: Path) -> None:
+def _write_calibration(probs: Floats, actual: Bools, path: Path) -> None:
     """Decisions binned by prob: how often the label was really there."""
-    probs, actual = evaluation.probs.ravel(), evaluation.targets.ravel() > 0.5
-    bins = np.minimum((probs * CALIBRATION_BINS).astype(np.uint8), CALIBRATION_BINS - 1)
+    bins = np.empty(probs.shape, np.uint8)
+    for start in range(0, len(probs), BLOCK_IMAGES):
+        block = slice(start, start + BLOCK_IMAGES)
+        bins[block] = np.minimum(probs[block] * CALIBRATION_BINS, CALIBRATION_BINS - 1)
     lines = [
         [float(probs[chosen].mean()), float(actual[chosen].mean()), int(chosen.sum())]
         for chosen in (bins == b for b in range(CALIBRATION_BINS))
@@ -155,11 +185,10 @@ def _write_calibration(evaluation: Evaluation, path: Path) -> None:
     write_table(path, ["mean_prob", "share_present", "decisions"], lines)
 
 
-def _write_confidences(readings: list[Reading], rows: list[Row], folder: Path) -> None:
+def _write_confidences(texts: Texts, actual: list[str], folder: Path) -> None:
     """How far a text's confidence can be trusted, and what answering only the sure ones gets."""
-    confidences = np.array([one.confidence for one in readings])
-    right = np.array([one.text == row.text for one, row in zip(readings, rows, strict=True)])
+    right = np.array([one == text for one, text in zip(texts.read, actual, strict=True)])
     write_table(
-        folder / "reliability.csv", RELIABILITY_COLUMNS, bin_confidences(confidences, right)
+        folder / "reliability.csv", RELIABILITY_COLUMNS, bin_confidences(texts.confidences, right)
     )
-    write_table(folder / "coverage.csv", COVERAGE_COLUMNS, cover(confidences, right))
+    write_table(folder / "coverage.csv", COVERAGE_COLUMNS, cover(texts.confidences, right))

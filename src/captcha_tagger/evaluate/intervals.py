@@ -13,7 +13,7 @@ Interval = dict[str, float]  # low, high
 
 
 def intervals(
-    probs: Floats, targets: Floats, threshold: float, *, resamples: int, seed: int
+    probs: Floats, targets: Floats | Bools, threshold: float, *, resamples: int, seed: int
 ) -> dict[str, Interval]:
     """A 95 % interval for each headline metric, over images.
 

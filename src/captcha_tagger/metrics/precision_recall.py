@@ -7,6 +7,8 @@ twentieth of its memory: it keeps seven arrays of 64 bits as long as all decisio
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK = 100_000  # probs counted at a time, in arrays twice as wide
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Points = NDArray[np.float64]
@@ -20,7 +22,7 @@ def average_precision(probs: Floats, actual: Bools) -> float:
 def precision_recall(probs: Floats, actual: Bools, points: int) -> tuple[Points, Points, Floats]:
     """Precision, recall and threshold at up to so many of the probs, evenly spaced, rising."""
     ranking = _Ranking(probs, actual)
-    thresholds = np.unique(ranking.every)
+    thresholds = ranking.distinct()
     picks = np.unique(np.linspace(0, len(thresholds) - 1, points).astype(int))
     hits, claims = ranking.count(thresholds[picks])
     return hits / claims, hits / len(ranking.found), thresholds[picks]
@@ -38,7 +40,15 @@ class _Ranking:
         hits = len(self.found) - np.searchsorted(self.found, thresholds)
         return hits, len(self.every) - np.searchsorted(self.every, thresholds)
 
+    def distinct(self) -> Floats:
+        """Each prob once; `np.unique` would sort a copy of what is sorted."""
+        is_first = np.ones(len(self.every), bool)
+        np.not_equal(self.every[1:], self.every[:-1], out=is_first[1:])
+        return self.every[is_first]
+
     def precision_at_hits(self) -> Points:
-        hits, claims = self.count(self.found)
-        precision: Points = hits / claims
+        precision: Points = np.empty(len(self.found))
+        for start in range(0, len(self.found), BLOCK):
+            hits, claims = self.count(self.found[start : start + BLOCK])
+            precision[start : start + BLOCK] = hits / claims
         return precision

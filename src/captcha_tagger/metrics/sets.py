@@ -47,7 +47,7 @@ HEADLINES: dict[str, Callable[[Bools, Bools], float]] = {
 }
 
 
-def score(probs: Floats, targets: Floats, threshold: float) -> dict[str, float]:
+def score(probs: Floats, targets: Floats | Bools, threshold: float) -> dict[str, float]:
     """The headline metrics at a threshold, and the threshold-free average precision.
 
     Average precision pools all decisions (scikit-learn's `average="micro"`).
@@ -61,7 +61,7 @@ def score(probs: Floats, targets: Floats, threshold: float) -> dict[str, float]:
 
 
 def score_labels(
-    probs: Floats, targets: Floats, threshold: float, vocabulary: list[str]
+    probs: Floats, targets: Floats | Bools, threshold: float, vocabulary: list[str]
 ) -> list[dict[str, Any]]:
     """Precision, recall, F1, support and average precision of each label."""
     predicted, actual = probs > threshold, targets > 0.5

@@ -53,7 +53,7 @@ def _commonest_text(texts: Texts) -> str:
     """The commonest length's commonest character at each place; the first of equals in order."""
     length = _commonest(map(len, texts))
     return "".join(
-        map(_commonest, zip(*(text for text in texts if len(text) == length), strict=True))
+        _commonest(text[place] for text in texts if len(text) == length) for place in range(length)
     )
 
 
