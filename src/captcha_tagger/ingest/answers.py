@@ -4,7 +4,7 @@ The params of ingest and the names in a source -> Answers, which put it to each 
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from captcha_tagger.ingest.params import Ingest
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The labels and corrections of one source."""
+    """The labels and corrections of one source, and the images without either that are no rejects,
+    as `ingest.unlabelled` says."""
 
     params: Ingest
     labels: Labels
     corrections: dict[str, Correction]
+    skipped: Collection[str]
 
     def put(self, files: Iterable[Found]) -> Iterator[Found]:
         """Give each file its text, or the reason that it is left out for."""
@@ -35,6 +37,7 @@ class Answers:
             found["labels"] = {
                 "rows": self.labels.rows,
                 "without_image": len(self.labels.left_over),
+                "without_text": len(self.labels.unlabelled),
                 "md5": hash_file(Path(self.params.labels)),
             }
         if self.corrections:
@@ -56,7 +59,7 @@ class Answers:
             reason = f"dropped by {self.params.corrections}{why}"
             return Found(found.file, refusal=reason, clutter=True)
         if reason := self.labels.reasons.get(found.file, ""):
-            return Found(found.file, refusal=reason)
+            return Found(found.file, refusal=reason, clutter=found.file in self.skipped)
         return found._replace(text=self.labels.texts.get(found.file))
 
     def _excuse(self, found: Found) -> Found:
@@ -75,4 +78,5 @@ def read_answers(params: Ingest, source: Path, names: Sequence[str]) -> Answers:
     labels = read_labels(Path(params.labels), (first, second), images)
     corrections = read_corrections(Path(params.corrections), params.case)
     check_files(Path(params.corrections), corrections, images, source)
-    return Answers(params, labels, corrections)
+    skipped = labels.unlabelled - corrections.keys() if params.unlabelled == "skip" else set()
+    return Answers(params, labels, corrections, skipped)

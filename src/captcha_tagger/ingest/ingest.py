@@ -47,6 +47,8 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
         sampled = opened.read(pick_samples(used, SAMPLED))
         shape = choose_shape(answers.put(sampled), params)
         print(f"ingest: {describe_shape(shape)}")
+        if number := len(answers.skipped):
+            print(f"ingest: {number} images without a text in {params.labels} are left out")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
             seen = _decode_all(opened, answers, writer, spool)
             tally = settle(spool, seen, folder, shape)
