@@ -2,12 +2,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.adopt import adopt
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import PATTERNS, propose_pattern
+from captcha_tagger.data.sheet import SHEET_IMAGES
 from tests.hostile import TEXTS, fill_folder, pack, png
 from tests.project import Project, make_project
 from tests.repository import PARAMS_FILE, ROOT
@@ -45,6 +47,12 @@ def tracked(project: Project) -> list[str]:
 
 def read_all(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def look(sheet: Path) -> dict[object, int]:
+    """How many pixels of each colour a picture has."""
+    with Image.open(sheet) as picture:
+        return {color: number for number, color in picture.convert("RGB").getcolors(1 << 24)}
 
 
 def test_a_folder_is_told_written_and_tracked(
@@ -98,6 +106,73 @@ def test_a_table_in_the_folder_is_found(
     (folder / "notes.csv").write_text("a,b\n1,2\n")
     adopt(folder, dry_run=True)
     assert "texts      by the columns file, text of mine/texts.csv" in capsys.readouterr().out
+
+
+def test_a_contact_sheet_shows_some_images_and_changes_nothing(
+    project: Project, tmp_path: Path
+) -> None:
+    project.set_params(ingest={"color": "rgb"})
+    colors = [(200, 8 * number, 60) for number in range(30)]
+    Path("mine").mkdir()
+    for number, color in enumerate(colors):
+        Image.new("RGB", (40, 20), color).save(f"mine/a{number:02}.png")
+    before, sheet = read_all(project.root), tmp_path / "sheet.png"
+    adopt(Path("mine"), dry_run=True, sheet=sheet)
+    assert read_all(project.root) == before
+    found = look(sheet)
+    shown = [color for color in colors if found.get(color, 0) > 1000]
+    assert len(shown) == SHEET_IMAGES
+    assert shown[0] == colors[0]
+
+
+def test_a_contact_sheet_has_the_texts(project: Project, tmp_path: Path) -> None:
+    folder, sheets = fill_folder(Path("mine")), [tmp_path / "a.png", tmp_path / "b.png"]
+    adopt(folder, dry_run=True, sheet=sheets[0])
+    (folder / "ab1.png").rename(folder / "ab$1<.png")
+    adopt(folder, dry_run=True, sheet=sheets[1])
+    assert look(sheets[0]) != look(sheets[1])
+
+
+@pytest.mark.parametrize("name", ["sheet.jpg", "mine/sheet.png"])
+def test_a_contact_sheet_is_no_image_of_the_source(project: Project, name: str) -> None:
+    with pytest.raises(InputError, match="--contact-sheet"):
+        adopt(fill_folder(Path("mine")), dry_run=True, sheet=Path(name))
+    assert not Path(name).exists()
+
+
+def write_half(path: Path, head: str = "file,text") -> Path:
+    path.write_text("\n".join([head, *TABLE.splitlines()[1:5], "0004.png,"]))
+    return path
+
+
+def test_a_half_filled_table_is_taken_and_the_rest_left_out(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its images without a text counted as rejects, so that nothing but max_rejected: 1 helped."""
+    folder, table = fill_folder(Path("mine"), NUMBERED), write_half(Path("labels.csv"))
+    adopt(folder, dry_run=False)
+    said = capsys.readouterr().out
+    assert "images     4, " in said
+    assert "file, text of labels.csv; 4 images without one are left out" in said
+    assert load_params(Path("params.yaml")).ingest.unlabelled == "skip"
+    assert "# what happens to letters" in Path("params.yaml").read_text()
+    table.write_text(TABLE)
+    adopt(folder, dry_run=False)
+    assert load_params(Path("params.yaml")).ingest.unlabelled == "reject"
+
+
+def test_a_table_elsewhere_is_named(project: Project, tmp_path: Path) -> None:
+    folder = fill_folder(Path("mine"), NUMBERED)
+    adopt(folder, dry_run=False, labels=write_half(tmp_path / "mine.csv", "image,label"))
+    params = load_params(Path("params.yaml")).ingest
+    assert (params.source, params.labels) == ("mine", str(tmp_path / "mine.csv"))
+    assert (params.label_columns, params.unlabelled) == (["image", "label"], "skip")
+
+
+def test_a_table_of_other_images_is_not_taken(project: Project) -> None:
+    write_half(Path("labels.csv"))
+    with pytest.raises(InputError, match=r"labels\.csv: has rows, of another set"):
+        adopt(fill_folder(Path("mine")), dry_run=True)
 
 
 def test_a_zip_outside_is_named_by_its_absolute_path(project: Project, tmp_path: Path) -> None:

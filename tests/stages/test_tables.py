@@ -186,3 +186,44 @@ def test_the_shape_suits_the_images_that_have_a_row(tmp_path: Path) -> None:
     keys = {"width": "auto", "height": "auto", "max_rejected": 1.0}
     found = take(source, table=table, **keys).shape
     assert found == take(source, table=table.replace("0001", "0000"), **keys).shape
+
+
+def test_unlabelled_images_are_left_out_where_the_params_say_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training on half a table needed `max_rejected: 1`, which switched the guard off for all."""
+    table = "\n".join(["file,text", *ROWS[2:], "0001.png,"])
+    tally = take(folder, table=table, unlabelled="skip", max_rejected=0.0)
+    assert list(texts(folder).values()) == TEXTS[2:]
+    assert reasons(folder) == {
+        "0000.png": "no row in labels.csv",
+        "0001.png": "labels.csv:8: no text yet",
+    }
+    assert (tally.rejected, tally.tables["labels"]["without_text"]) == (0, 2)
+    assert "2 images without a text in" in capsys.readouterr().out
+
+
+def test_other_faults_of_a_table_stay_rejects_where_unlabelled_images_are_skipped(
+    folder: Path,
+) -> None:
+    table = "\n".join(["file,text", *ROWS[1:], "0001.png,zz"])
+    with pytest.raises(InputError, match="1 of 7 files rejected"):
+        take(folder, table=table, unlabelled="skip")
+
+
+def test_a_table_that_labels_no_image_is_said_where_unlabelled_images_are_skipped(
+    folder: Path,
+) -> None:
+    with pytest.raises(InputError, match="holds no images, but for those that are left out"):
+        take(folder, table="file,text\ngone.png,abc", unlabelled="skip")
+
+
+def test_a_correction_gives_a_text_to_an_unlabelled_image(tmp_path: Path) -> None:
+    source = fill_folder(tmp_path / "in", NUMBERED)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("\n".join(["file,text", *ROWS[1:]]))
+    take(
+        source, "corrections.csv", f"file,text,why\n0000.png,{TEXTS[0]},seen",
+        labels=str(labels), unlabelled="skip",
+    )  # fmt: skip
+    assert list(texts(source).values()) == TEXTS

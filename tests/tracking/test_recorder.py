@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.places import state_folder
-from captcha_tagger.base.record import record_now
+from captcha_tagger.base.record import record_now, start_recorder, wait_for_copies
 from captcha_tagger.engine.journal import Journal, read_facts
 from captcha_tagger.tracking import outbox, recorder, sampling
 from captcha_tagger.tracking.lineage import read_lineage
@@ -104,6 +105,18 @@ def test_a_killed_training_is_recorded_as_killed(root: Path) -> None:
     subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
     (row,) = read_outbox()
     assert row.status == "KILLED"
+
+
+def test_a_recorder_outlives_the_copy_that_it_was_started_in(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under --queue DVC removed its folder first, and the store was said not to answer."""
+    copy = shutil.copytree(root, tmp_path / "copy")
+    monkeypatch.chdir(copy)
+    with start_recorder("soon", "fine_tune", str(os.getpid())) as process:
+        wait_for_copies(process)
+        assert Path(f"/proc/{process.pid}/cwd").readlink() == root
+        shutil.rmtree(copy)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"tags": 1}', '{"pid": 1}', "\x00", "null"])

@@ -15,26 +15,32 @@ from captcha_tagger.base.files import atomic_file, read_table
 from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.commands.check import SAMPLES, is_tracked
 from captcha_tagger.commands.params import load_params
-from captcha_tagger.commands.survey import list_images, match_table, propose_pattern, survey
+from captcha_tagger.commands.survey import Match, list_images, match_table, propose_pattern, survey
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
 from captcha_tagger.source.obstacles import check_source
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 NO_LABELS = "labels.csv"  # without rows, as it comes
-ENOUGH = 0.5  # of the images must be in a table that nobody named
+ENOUGH = 0.5  # of the images must be in a table that nobody named; or of its rows, images here
 
 
-def adopt(source: Path, *, dry_run: bool) -> None:
+def adopt(
+    source: Path, *, dry_run: bool, labels: Path | None = None, sheet: Path | None = None
+) -> None:
     """Look at the source, say what is there, and let params.yaml and DVC know it.
 
-    InputError when it cannot be learned from, and then nothing is written.
+    `labels` is the table of its texts, where that is not in the source; `sheet` a PNG file to show
+    some of the images in. InputError when it cannot be learned from, and then nothing else is
+    written.
     """
     before = load_params().ingest
-    after = propose(source, before)
+    after = propose(source, labels, before)
     check_source(after.source, after.max_files)
-    lines, tally = survey(Path(after.source), after)
-    texts = f"texts      by {_describe_texts(after)}"
+    if sheet:
+        _check_sheet(sheet, Path(after.source))
+    lines, tally = survey(Path(after.source), after, sheet)
+    texts = f"texts      by {_describe_texts(after, tally)}"
     print("\n".join([f"source     {after.source}", *lines, texts]))
     _check_rejects(after, tally)
     if dry_run:
@@ -46,29 +52,26 @@ def adopt(source: Path, *, dry_run: bool) -> None:
     print("adopted: now run make repro, or dvc exp run; git diff shows what has changed")
 
 
-def propose(source: Path, before: Ingest) -> Ingest:
-    """The params of ingest that suit the source."""
-    if not source.exists():
-        raise InputError(f"{source}: no such folder, zip or table")
-    images_in, table = _find_images(source, before)
+def propose(source: Path, labels: Path | None, before: Ingest) -> Ingest:
+    """The params of ingest that suit the source, and its table of texts if there is one."""
+    for path in (source, labels):
+        if path and not path.exists():
+            raise InputError(f"{path}: no such folder, zip or table")
+    images_in, table = (source, labels) if labels else _find_images(source, before)
     images = list_images(images_in, before)
-    changes: dict[str, Any] = {"source": name_path(images_in), "labels": NO_LABELS}
-    for candidate in [table] if table else _list_tables(images_in, before):
-        try:
-            columns, matched = match_table(candidate, images)
-        except InputError:
-            if table:
-                raise
-            continue
-        if table or matched >= ENOUGH * len(images):
-            changes |= {"labels": name_path(candidate), "label_columns": list(columns)}
-            break
+    changes: dict[str, Any] = {"source": name_path(images_in), "unlabelled": "reject"}
+    found = (table, match_table(table, images)) if table else _find_table(images_in, images, before)
+    if found:
+        path, match = found
+        changes |= {"labels": name_path(path), "label_columns": list(match.columns)}
+        if match.unlabelled:
+            changes["unlabelled"] = "skip"
+    elif Path(NO_LABELS).exists() and read_table(Path(NO_LABELS)):
+        raise InputError(
+            f"{NO_LABELS}: has rows, of another set; leave its header alone, or adopt a table"
+        )
     else:
-        if Path(NO_LABELS).exists() and read_table(Path(NO_LABELS)):
-            raise InputError(
-                f"{NO_LABELS}: has rows, of another set; leave its header alone, or adopt a table"
-            )
-        changes["name_pattern"] = propose_pattern(images)
+        changes |= {"labels": NO_LABELS, "name_pattern": propose_pattern(images)}
     return before.model_copy(update=changes)
 
 
@@ -107,20 +110,40 @@ def _find_images(source: Path, params: Ingest) -> tuple[Path, Path | None]:
     return (inner if len(tops) == 1 and inner.is_dir() else folder), source
 
 
-def _list_tables(source: Path, params: Ingest) -> list[Path]:
-    """The tables in the folder itself, then the one that params name."""
-    found = sorted(source.iterdir()) if source.is_dir() else []
-    known = Path(params.labels)
-    return [
-        *(path for path in found if path.suffix.lower() in TABLES),
-        *([known] if known.is_file() else []),
-    ]
+def _find_table(source: Path, images: list[str], params: Ingest) -> tuple[Path, Match] | None:
+    """A table in the folder itself that labels most of its images, or one whose rows are mostly of
+    these: the one that `label` writes, or that params name."""
+    inside = sorted(source.iterdir()) if source.is_dir() else []
+    for path in (path for path in inside if path.suffix.lower() in TABLES):
+        if (match := _try_table(path, images)) and match.labelled >= ENOUGH * len(images):
+            return path, match
+    for path in map(Path, dict.fromkeys((params.labels, NO_LABELS))):
+        match = _try_table(path, images)
+        if match and match.labelled and match.labelled >= ENOUGH * match.rows:
+            return path, match
+    return None
 
 
-def _describe_texts(params: Ingest) -> str:
-    if params.labels == NO_LABELS:
+def _try_table(path: Path, images: list[str]) -> Match | None:
+    try:
+        return match_table(path, images)
+    except InputError:
+        return None
+
+
+def _describe_texts(params: Ingest, tally: Tally) -> str:
+    if not tally.tables.get("labels"):
         return f"name_pattern {params.name_pattern}"
-    return f"the columns {', '.join(params.label_columns)} of {params.labels}"
+    found = f"the columns {', '.join(params.label_columns)} of {params.labels}"
+    unlabelled = tally.tables["labels"]["without_text"]
+    return f"{found}; {unlabelled} images without one are left out" if unlabelled else found
+
+
+def _check_sheet(sheet: Path, source: Path) -> None:
+    if sheet.suffix.lower() != ".png":
+        raise InputError(f"--contact-sheet: {sheet}: name a .png")
+    if sheet.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"--contact-sheet: {sheet}: lies among the images; name a file elsewhere")
 
 
 def _check_rejects(params: Ingest, tally: Tally) -> None:

@@ -45,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
 
     adopt = commands.add_parser("adopt", help="let params.yaml and DVC know your images")
     adopt.add_argument("source", type=Path, metavar="SOURCE", help="a folder, zip, CSV or .jsonl")
+    adopt.add_argument("--labels", type=Path, help="a table of texts that is not in SOURCE")
+    adopt.add_argument("--contact-sheet", type=Path, metavar="PNG", help="show some images there")
     adopt.add_argument("--dry-run", action="store_true", help="look, and write nothing")
     adopt.set_defaults(run=_adopt)
 
@@ -122,7 +124,12 @@ def _check(arguments: argparse.Namespace) -> int:
 def _adopt(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.adopt import adopt
 
-    adopt(arguments.source, dry_run=arguments.dry_run)
+    adopt(
+        arguments.source,
+        dry_run=arguments.dry_run,
+        labels=arguments.labels,
+        sheet=arguments.contact_sheet,
+    )
     return 0
 
 

@@ -5,6 +5,7 @@ the shipped backbone reads in them.
 """
 
 import secrets
+import shlex
 from pathlib import Path
 
 from captcha_tagger.base.files import lock_file
@@ -60,7 +61,7 @@ def _choose_reader(source: Source, params: Ingest, model: str | None) -> Reader:
 
 def _advise(folder: Path, out: Path, num_rows: int) -> None:
     print(
-        f"{num_rows} rows in {out}. To train on them, set in params.yaml ingest.source to "
-        f"{folder}, ingest.labels to {out} and, while images lack a row, ingest.max_rejected to "
-        "1; then run make repro. After that, label proposes what the new model reads"
+        f"{num_rows} rows in {out}. To train on them: captcha-tagger adopt "
+        f"{shlex.quote(str(folder))} --labels {shlex.quote(str(out))}, then make repro. After "
+        "that, label proposes what the new model reads"
     )

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -18,12 +19,14 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_table
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.manifest import iterate_manifest
+from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.ingest import ingest, limits_of
 from captcha_tagger.ingest.label_file import KAGGLE, read_labels
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.summary import Summary, summarize
 from captcha_tagger.ingest.verdicts import Tally
+from captcha_tagger.report.figures import draw_samples
 from captcha_tagger.source.decoding import FORMATS
 from captcha_tagger.source.limits import refuse_name
 from captcha_tagger.source.source import open_source
@@ -56,20 +59,31 @@ def propose_pattern(images: Sequence[str]) -> str:
     return max(PATTERNS, key=lambda pattern: _rate(pattern, sampled))
 
 
-def match_table(table: Path, images: Sequence[str]) -> tuple[tuple[str, str], int]:
-    """The table's columns of image and text, and how many of the images it gives one text."""
+class Match(NamedTuple):
+    """A table's columns of image and text, its rows, and how many images it gives one text; and
+    how many it has none for yet."""
+
+    columns: tuple[str, str]
+    rows: int
+    labelled: int
+    unlabelled: int
+
+
+def match_table(table: Path, images: Sequence[str]) -> Match:
+    """Compare a table with the images; InputError when it has no such columns."""
     for columns in COLUMNS:
         try:
             labels = read_labels(table, columns, images)
         except InputError as error:
             reason = error
         else:
-            return columns, len(labels.texts)
+            return Match(columns, labels.rows, len(labels.texts), len(labels.unlabelled))
     raise reason
 
 
-def survey(source: Path, params: Ingest) -> tuple[list[str], Tally]:
-    """Run ingest beside everything, and say in a few lines what it found.
+def survey(source: Path, params: Ingest, sheet: Path | None) -> tuple[list[str], Tally]:
+    """Run ingest beside everything, and say in a few lines what it found; draw some of the images
+    on a sheet, if one is wanted.
 
     InputError when nothing of it can be learned from.
     """
@@ -78,6 +92,9 @@ def survey(source: Path, params: Ingest) -> tuple[list[str], Tally]:
         folder = Path(name)
         tally = ingest(source, lenient, folder)
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
+        if sheet:
+            texts = [row.text for row in iterate_manifest(folder / "manifest.jsonl")]
+            draw_samples(sheet, texts, open_pixels(folder / "pixels.npy"))
         reasons = Counter(row["reason"] for row in read_table(folder / "rejects.csv"))
     doubles = sum(count for why, count in reasons.items() if why.startswith("same pixels"))
     modes = _describe_modes(source, params)

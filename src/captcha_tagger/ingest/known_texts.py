@@ -4,7 +4,7 @@ The params of ingest and the names in a source -> KnownTexts, which put it to ea
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,11 +19,13 @@ from captcha_tagger.source.limits import Found, refuse_name
 
 @dataclass(frozen=True, slots=True)
 class KnownTexts:
-    """The labels and corrections of one source."""
+    """The labels and corrections of one source, and the images without either that are no rejects,
+    as `ingest.unlabelled` says."""
 
     params: Ingest
     labels: Labels
     corrections: dict[str, Correction]
+    skipped: Collection[str]
 
     def put(self, files: Iterable[Found]) -> Iterator[Found]:
         """Give each file its text, or the reason that it is left out for."""
@@ -40,6 +42,7 @@ class KnownTexts:
             found["labels"] = {
                 "rows": self.labels.rows,
                 "without_image": len(self.labels.left_over),
+                "without_text": len(self.labels.unlabelled),
                 "md5": hash_file(Path(self.params.labels)),
             }
         if self.corrections:
@@ -61,7 +64,7 @@ class KnownTexts:
             reason = f"dropped by {self.params.corrections}{why}"
             return Found(found.file, refusal=reason, clutter=True)
         if reason := self.labels.reasons.get(found.file, ""):
-            return Found(found.file, refusal=reason)
+            return Found(found.file, refusal=reason, clutter=found.file in self.skipped)
         return found._replace(text=self.labels.texts.get(found.file))
 
     def _excuse(self, found: Found) -> Found:
@@ -80,4 +83,5 @@ def read_known_texts(params: Ingest, source: Path, names: Sequence[str]) -> Know
     labels = read_labels(Path(params.labels), (first, second), images)
     corrections = read_corrections(Path(params.corrections), params.case)
     check_files(Path(params.corrections), corrections, images, source)
-    return KnownTexts(params, labels, corrections)
+    skipped = labels.unlabelled - corrections.keys() if params.unlabelled == "skip" else set()
+    return KnownTexts(params, labels, corrections, skipped)

@@ -18,11 +18,13 @@ KAGGLE = ("Id", "Label")
 
 @dataclass(slots=True)
 class Labels:
-    """Texts and reasons by file, and the rows that name none; `rows` of 0 means: no table."""
+    """Texts by file; by file, too, why one has none, and which of these just have none yet; and the
+    rows that name no file. `rows` of 0 means: no table."""
 
     rows: int = 0
     texts: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    unlabelled: set[str] = field(default_factory=set)
     left_over: list[Reject] = field(default_factory=list)
 
 
@@ -46,6 +48,7 @@ def read_labels(path: Path, columns: tuple[str, str], names: Iterable[str]) -> L
         name = _find_name(file, entries, by_base)
         if name is None:
             found.reasons[file] = f"no row in {path}"
+            found.unlabelled.add(file)
         else:
             entries[name].files.append(file)
     for name, entry in entries.items():
@@ -73,6 +76,9 @@ def _settle(path: Path, name: str, entry: _Entry, found: Labels) -> None:
     elif len(entry.files) > 1:
         reason = f"{where}: names {len(entry.files)} images; write the path of one"
         found.reasons |= dict.fromkeys(entry.files, reason)
+    elif entry.texts == {""}:
+        found.reasons[entry.files[0]] = f"{where}: no text yet"
+        found.unlabelled.add(entry.files[0])
     else:
         found.texts[entry.files[0]] = next(iter(entry.texts))
 

@@ -15,6 +15,7 @@ class Ingest(Section):
     name_pattern: str
     labels: Annotated[str, Field(min_length=1)]
     label_columns: Annotated[list[str], Field(min_length=2, max_length=2)]
+    unlabelled: Literal["reject", "skip"]
     corrections: Annotated[str, Field(min_length=1)]
     case: Case
     height: Literal["auto"] | Annotated[int, Field(ge=16, le=2048)]

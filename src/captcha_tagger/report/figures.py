@@ -1,14 +1,18 @@
 """The report's pictures as PNG files, for `dvc plots show`, MLflow and the README.
 
-Results -> data.png, curves.png, labels.png, top_losses.png.
+Results -> data.png, curves.png, labels.png, top_losses.png. And images with their texts -> a
+contact sheet, for who adopts them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from captcha_tagger.base.files import atomic_file
+from captcha_tagger.data.pixels import Pixels
+from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary
 from captcha_tagger.report import style
 from captcha_tagger.report.curves import Plot, plot_training
@@ -88,10 +92,25 @@ def draw_top_losses(path: Path, results: Results, num_images: int) -> None:
     ):
         for axes, position in zip(cells, worst.tolist(), strict=True):
             row = results.validation[position]
-            pixels = np.moveaxis(results.pixels[row], 0, -1)
-            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, aspect="equal")
+            _show(axes, results.pixels[row])
             axes.set_title(_shorten(results.rows[row].file), fontsize=8)
             axes.set_xlabel(_describe(results, position), fontsize=8)
+
+
+def draw_samples(path: Path, texts: Sequence[str], pixels: Pixels) -> None:
+    """Some of the images (images, channels, height, width), evenly spaced, above their texts."""
+    shown = pick_samples(range(len(texts)))
+    with (
+        atomic_file(path) as beside,
+        style.draw_grid(beside, len(shown), COLUMNS, cell=(2.5, 1.1)) as cells,
+    ):
+        for axes, row in zip(cells, shown, strict=True):
+            _show(axes, pixels[row])
+            axes.set_xlabel(texts[row], fontsize=10)
+
+
+def _show(axes: Any, pixels: Pixels) -> None:
+    axes.imshow(np.moveaxis(pixels, 0, -1), cmap="gray", vmin=0, vmax=255, aspect="equal")
 
 
 def _describe(results: Results, position: int) -> str:

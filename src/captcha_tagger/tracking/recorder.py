@@ -33,6 +33,7 @@ def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
     _keep_facts(lineage, stage, pid)
     _put(lineage, seen, read_origin(lineage))
+    os.chdir(root_folder())  # DVC may throw this copy of the workspace away
     _let_go()
     if soon:
         step_back(os.getpid())
