@@ -1,13 +1,15 @@
 """How well the default params do on folders of other looks, with few labels and with all.
 
-    python benchmarks/looks.py FOLDER... [--labels 0,50,100,200,all] [--seeds 3] [--ocr]
+    python benchmarks/looks.py FOLDER... [--labels 0,50,100,200,all] [--seeds 3] [--ocr] [--keras]
 
 Each FOLDER holds labelled captchas of one look. A fifth is held out, by another split for each
 seed, and --labels says how many of the others are trained on. The backbone is data/backbone
 (`dvc repro backbone`), all else is as in params.yaml; -S changes a param. Shares are means over
 seeds with a 95 % interval over images: an image that several splits hold out counts once, by its
-mean. --ocr adds ddddocr on the same images, its case folded where the folder's names have one.
-Finished trainings are kept under .state/trials/.
+mean. --ocr adds ddddocr on all images, its case folded where the folder's names have one; --keras
+adds Keras's captcha_ocr (at most 100 epochs, each scored on the held-out images, and the best one
+kept), trained on all but the same held-out images of the first seed. Finished trainings are kept
+under .state/trials/ and .state/training-benchmark/.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import numpy as np
 from machine import describe_machine
 from ocr import PACKAGE, read_texts
 from tabulate import tabulate
+from training import PEERS, Bench, ask
 from trials import change, load_images, parse_changes, split, with_seed
 
 from captcha_tagger.commands.params import Params, load_params
@@ -28,6 +31,7 @@ from captcha_tagger.engine.compute import set_up
 from captcha_tagger.evaluate.intervals import wilson
 from captcha_tagger.review.trial import answer
 
+KERAS = "keras-ctc"
 COLUMNS = ["look", "labels", "trained on", "text %", "exact set %", "seconds"]
 
 
@@ -53,6 +57,7 @@ def main() -> None:
     parser.add_argument("--labels", default="0,50,100,200,all", help="counts with commas, or all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ocr", action="store_true", help="ask ddddocr, too")
+    parser.add_argument("--keras", action="store_true", help="train Keras's captcha_ocr, too")
     parser.add_argument("--backbone", type=Path, default=Path("data/backbone"))
     parser.add_argument("-S", dest="changes", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
@@ -69,6 +74,10 @@ def main() -> None:
             print(*table[-1], sep=" | ", flush=True)
         if args.ocr:
             table.append([folder.name, PACKAGE, *describe(ask_ocr(data, folder))])
+            print(*table[-1], sep=" | ", flush=True)
+        if args.keras:
+            tally = ask_keras(Bench(folder, data, params, args.backbone, quick=False))
+            table.append([folder.name, PEERS[KERAS].title, *describe(tally)])
             print(*table[-1], sep=" | ", flush=True)
     print(f"\n{tabulate(table, COLUMNS, 'github')}")
 
@@ -99,6 +108,17 @@ def ask_ocr(data: Dataset, folder: Path) -> Tally:
     for number, (row, read) in enumerate(zip(data.rows, reads, strict=True)):
         folded = fold(read, data.vocabulary)
         tally.add(number, folded, row.text, set(folded))
+    return tally
+
+
+def ask_keras(bench: Bench) -> Tally:
+    tally = Tally()
+    parted = split(bench.data, with_seed(bench.params, 0))
+    end = ask(bench, KERAS, parted, seed=0)[-1]
+    tally.seconds.append(end["seconds"])
+    tally.trained.append(len(parted.train))
+    for row, read in zip(parted.validation.tolist(), end["read"], strict=True):
+        tally.add(row, read, bench.data.rows[row].text, set(read))
     return tally
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from quality_log import log_table
+from reliability import find_left, tabulate_coverage, tabulate_reliability
 from tabulate import tabulate
 from trials import (
     FOLDS,
@@ -53,6 +54,7 @@ from captcha_tagger.review.trial import TrialAnswers, answer
 FEW = (0, 50, 100, 200, 400, None)
 DRAWS = 3
 RESAMPLES = 2000
+SURE = 0.95  # share of the images of which the wrong answers are named
 PUBLISHED = [  # what it is, figure, images behind it
     ("label accuracy at 0.2, fastai resnet18 (the original post)", "> 98 %", "214"),
     ("text right, same author's later notebook", "96 %", "214"),
@@ -106,6 +108,7 @@ def crossval(bench: Bench) -> None:
     bench.say_table(rows, ["seed", "fold", "images", *HEADLINES])
     say_pooled(bench, answers)
     say_texts(bench, answers)
+    say_confidences(bench, answers)
     bench.say(f"\nWrong at least once (of {bench.args.seeds} seeds):")
     for file, cases in sorted(wrong.items(), key=lambda item: -len(item[1])):
         bench.say(f"  {file}: {len(cases)} times: {', '.join(cases)}")
@@ -237,6 +240,28 @@ def say_texts(bench: Bench, answers: list[TrialAnswers]) -> None:
     bench.say_table(rows, ["metric", "all seeds", "95 % from", "to"])
     wrong = sorted({(one, other) for one, other in zip(actual, read, strict=True) if one != other})
     bench.say(f"misread: {', '.join(f'{one} as {other}' for one, other in wrong)}")
+
+
+def say_confidences(bench: Bench, answers: list[Answers]) -> None:
+    """How far a text's confidence can be trusted, and which mistakes the surest answers keep."""
+    if not answers[0].read.size:
+        return
+    seeds = bench.args.seeds
+    rows = np.concatenate([one.rows for one in answers])
+    order = np.argsort(rows, kind="stable")  # each image's repeats together
+
+    def stack(values: list[Any]) -> Any:
+        return np.concatenate(values)[order].reshape(-1, seeds).T
+
+    images = [bench.data.rows[row] for row in rows[order][::seeds]]
+    confidences = stack([one.confidences for one in answers])
+    right = stack([one.read for one in answers]) == np.array([image.text for image in images])
+    bench.say("\nTexts by confidence, an image counting once in a row:\n")
+    bench.say_table(*tabulate_reliability(confidences, right))
+    bench.say("")
+    bench.say_table(*tabulate_coverage(confidences, right))
+    left = np.flatnonzero(find_left(confidences, right, SURE).any(0))
+    bench.say(f"wrong among the surest {SURE:.0%}: {', '.join(images[n].file for n in left)}")
 
 
 COMMANDS: dict[str, Callable[[Bench], None]] = {

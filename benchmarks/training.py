@@ -137,12 +137,16 @@ def run_all(bench: Bench, names: list[str], num_runs: int) -> Results:
 
 
 def run(bench: Bench, name: str, number: int) -> Lines:
-    """What the peer said in this run, or in an earlier call's run of the same job."""
-    peer = PEERS[name]
+    """What the peer said in the run that scores another fifth of the images."""
     folds = {"split.folds": FOLDS, "split.fold": number % FOLDS}
-    data = split(bench.data, change(bench.params, folds))
-    job = write_job(bench, peer, data, seed=number)
-    path = state_folder() / KEPT / f"{name}-{number}-{hash_job(bench, peer, job)}.jsonl"
+    return ask(bench, name, split(bench.data, change(bench.params, folds)), seed=number)
+
+
+def ask(bench: Bench, name: str, data: Dataset, seed: int) -> Lines:
+    """What the peer says of these parts of the data, or said in an earlier call of the same job."""
+    peer = PEERS[name]
+    job = write_job(bench, peer, data, seed)
+    path = state_folder() / KEPT / f"{name}-{seed}-{hash_job(bench, peer, job)}.jsonl"
     if not path.exists():
         own = peer.environment
         python = make_environment(own, peer.packages) if own else Path(sys.executable)

@@ -1,7 +1,8 @@
 """A CRNN with CTC loss that reads the text: the layers and settings of Keras's captcha example.
 
-A worker of benchmarks/training.py. Source: https://keras.io/examples/vision/captcha_ocr. As there,
-images come in the same order in every epoch, and the weights of the least validation loss are kept.
+A worker of benchmarks/training.py and looks.py. Source: https://keras.io/examples/vision/captcha_ocr.
+As there, images come in the same order in every epoch, and the weights of the least validation loss
+are kept.
 """
 
 from pathlib import Path
@@ -51,7 +52,9 @@ def main() -> None:
     )
     validation.score()
     progress.lap("epochs")
-    progress.report_end(len(fitted.epoch) * len(images), ["keras", "tensorflow-cpu"])
+    read = ["".join(vocabulary[symbol - 1] for symbol in spell(one)) for one in validation.answer()]
+    num_images = len(fitted.epoch) * len(images)
+    progress.report_end(num_images, ["keras", "tensorflow-cpu"], read=read)
 
 
 def read_images(folder: Path, rows: Rows) -> NDArray[np.float32]:
@@ -115,21 +118,28 @@ class Validation(keras.callbacks.EarlyStopping):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_end(epoch, {"val_loss": self.score()})
 
+    def answer(self) -> NDArray[np.float32]:
+        """Logits (images, steps, symbols)."""
+        logits: NDArray[np.float32] = self.model.predict(self.images, batch_size=BATCH, verbose=0)
+        return logits
+
     def score(self) -> float:
         """Report the label sets that were read; the loss."""
-        logits = self.model.predict(self.images, batch_size=BATCH, verbose=0)
+        logits = self.answer()
         wrong = [
-            len(read_set(answer) ^ (set(text.tolist()) - {BLANK}))
-            for answer, text in zip(logits, self.texts, strict=True)
+            len(set(spell(one)) ^ (set(text.tolist()) - {BLANK}))
+            for one, text in zip(logits, self.texts, strict=True)
         ]
         label_accuracy = 1 - np.mean(wrong) / self.num_labels
         self.progress.report_epoch(float(label_accuracy), float(np.equal(wrong, 0).mean()))
         return float(self.model.loss(self.texts, logits))
 
 
-def read_set(logits: NDArray[np.float32]) -> set[int]:
-    """The symbols on the likeliest path (steps, symbols): the set of the greedily decoded text."""
-    return set(logits.argmax(1).tolist()) - {BLANK}
+def spell(logits: NDArray[np.float32]) -> list[int]:
+    """The symbols that the likeliest path (steps, symbols) spells: greedy decoding."""
+    path = logits.argmax(1)
+    starts = np.append(True, path[1:] != path[:-1])
+    return [symbol for symbol in path[starts].tolist() if symbol != BLANK]
 
 
 if __name__ == "__main__":

@@ -38,8 +38,9 @@ class Progress:
     def report_epoch(self, label_accuracy: float, exact_set: float) -> None:
         _say(seconds=self._elapsed(), label_accuracy=label_accuracy, exact_set=exact_set)
 
-    def report_end(self, images: int, packages: list[str]) -> None:
-        """Say what it took; `images` is the number of images trained on, over all epochs."""
+    def report_end(self, images: int, packages: list[str], **found: Any) -> None:
+        """Say what it took, and what else was found; `images` is the number of images trained on,
+        over all epochs."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         by_children = resource.getrusage(resource.RUSAGE_CHILDREN)
         _say(
@@ -49,6 +50,7 @@ class Progress:
             images=images,
             peak_mb=used.ru_maxrss * BYTES_A_MAXRSS / 1e6,
             versions=", ".join(f"{name} {version(name)}" for name in packages),
+            **found,
         )
 
     def _elapsed(self) -> float:

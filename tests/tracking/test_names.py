@@ -8,7 +8,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.predict.predictor import Predictor
 from captcha_tagger.tracking import registry, store
 from captcha_tagger.tracking.recorder import record_workspace
-from tests.tracking.repository import PARAMS, lock, write_exact_set, write_yaml
+from tests.tracking.repository import PARAMS, lock, write_scores, write_yaml
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -49,9 +49,9 @@ def test_a_runs_name_tells_its_data_and_what_differs(run_id: str) -> None:
     assert run.info.run_name == f"kaggle {run.data.tags[store.KEY][:8]}"
 
 
-def train_another(root: Path, *, exact: float) -> str:
+def train_another(root: Path, **scores: float) -> str:
     write_yaml(root / "params.yaml", {**PARAMS, "fine_tune": {"epochs": 2}})
-    write_exact_set(root, exact)
+    write_scores(root, **scores)
     lock(root)
     (found,) = record_workspace()
     return found
@@ -62,17 +62,28 @@ def test_the_better_model_becomes_the_champion(
     run_id: str, root: Path, exact: float, is_better: bool
 ) -> None:
     registry.register(run_id)
-    said = registry.register(train_another(root, exact=exact))
+    said = registry.register(train_another(root, exact_set=exact))
     assert said.startswith("version 2 of captcha-tagger is the champion now") is is_better
     assert registry.register(run_id) == registry.register(run_id)
     versions = store.connect().search_model_versions("name = 'captcha-tagger'")
     assert len(versions) == 2
 
 
+@pytest.mark.parametrize(("texts", "is_better"), [(0.5, True), (0.3, False)])
+def test_of_as_many_exact_sets_the_texts_decide(root: Path, texts: float, is_better: bool) -> None:
+    """A model that took `ab` for `ba` stayed the champion by its micro-F1."""
+    write_scores(root, text_accuracy=0.4, micro_f1=0.6)
+    lock(root)
+    registry.register(*record_workspace())
+    said = registry.register(train_another(root, text_accuracy=texts, micro_f1=0.9 - texts))
+    assert said.startswith("version 2 of captcha-tagger is the champion now") is is_better
+    assert f"text accuracy {texts:.4f} against 0.4000" in said
+
+
 def test_a_deleted_champions_run_does_not_break_register(run_id: str, root: Path) -> None:
     registry.register(run_id)
     store.connect().delete_run(run_id)
-    said = registry.register(train_another(root, exact=0.1))
+    said = registry.register(train_another(root, exact_set=0.1))
     assert said.endswith("champion now: the run of version 1 is deleted")
 
 

@@ -18,6 +18,7 @@ from captcha_tagger.tracking.row import MODEL
 HERE = ("workspace", ".")  # the experiment on disk
 LINEAGE_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
 REGISTERED, CHAMPION = "captcha-tagger", "champion"
+RANKED = {"exact_set": "exact set", "text_accuracy": "text accuracy", "micro_f1": "micro-F1"}
 
 
 @store.answering()
@@ -86,18 +87,22 @@ def register(name: str) -> str:
 
 
 def beats(new: Side, old: Side) -> tuple[bool, str]:
-    """Whether `new` has more exact sets than `old`, or as many and a higher micro-F1; and why."""
+    """Whether `new` has the higher scores, the first of RANKED that differs deciding; and why.
+
+    A model that reads no texts has none right.
+    """
     found = compare(old, new)
     if not found.same_images:
         return False, "the two were scored on different validation images"
+    names = [name for name in RANKED if name in new.metrics or name in old.metrics]
     new_scores, old_scores = (
-        (float(side.metrics["exact_set"]), float(side.metrics["micro_f1"])) for side in (new, old)
+        [float(side.metrics.get(name, 0)) for name in names] for side in (new, old)
     )
-    why = (
-        f"exact set {new_scores[0]:.4f} against {old_scores[0]:.4f}, micro-F1 {new_scores[1]:.4f} "
-        f"against {old_scores[1]:.4f} (McNemar's exact test: p = {found.p:.3g})"
+    scores = ", ".join(
+        f"{RANKED[name]} {a:.4f} against {b:.4f}"
+        for name, a, b in zip(names, new_scores, old_scores, strict=True)
     )
-    return new_scores > old_scores, why
+    return new_scores > old_scores, f"{scores} (McNemar's exact test on sets: p = {found.p:.3g})"
 
 
 def _load(client: store.Client, run_id: str) -> Side:
