@@ -242,7 +242,7 @@ def say_texts(bench: Bench, answers: list[TrialAnswers]) -> None:
     bench.say(f"misread: {', '.join(f'{one} as {other}' for one, other in wrong)}")
 
 
-def say_confidences(bench: Bench, answers: list[Answers]) -> None:
+def say_confidences(bench: Bench, answers: list[TrialAnswers]) -> None:
     """How far a text's confidence can be trusted, and which mistakes the surest answers keep."""
     if not answers[0].read.size:
         return

@@ -1,15 +1,23 @@
 import numpy as np
 import torch
 
+from captcha_tagger.data.held_out import HeldOut
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.evaluate.ask import infer_evidence
 from captcha_tagger.evaluate.saliency import grad_cam
 from captcha_tagger.network.inference import infer
 from tests.conftest import make_tagger
 
+CPU = torch.device("cpu")
 
-def test_maps_lie_on_the_feature_grid_and_peak_at_the_prob(images):
+
+def test_maps_lie_on_the_feature_grid_and_peak_at_the_prob(images, tmp_path):
     model = make_tagger("concat")
-    evidence = infer_evidence(model, images, np.arange(len(images))).astype(np.float32)
+    pixels = images.pixels(torch.arange(len(images))).numpy()
+    np.save(tmp_path / "pixels.npy", pixels)
+    rows = np.arange(len(images))
+    held_out = HeldOut(tmp_path, Shape(*pixels.shape[1:]), rows, [""] * len(images))
+    evidence = infer_evidence(model, held_out, rows, CPU).astype(np.float32)
     probs = 1 / (1 + np.exp(-infer(model, images).logits))
     rows, columns = model.features(images.pixels(torch.arange(1))).shape[2:]
     assert evidence.shape == (*probs.shape, rows, columns)

@@ -57,7 +57,7 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
         sampled = opened.read(pick_samples(used, SAMPLED))
         shape = choose_shape(known.put(sampled), known.params)
         print(f"ingest: {describe_shape(shape)}")
-        if number := len(answers.skipped):
+        if number := len(known.skipped):
             print(f"ingest: {number} images without a text in {params.labels} are left out")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
             seen = _decode_all(opened, known, writer, spool)
