@@ -5,8 +5,10 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.ingest.ingest import Asked, Judged, judge_batch
 
 POISON = -1
 
@@ -41,3 +43,23 @@ def die_once(marker: Path) -> str:
 
 def die(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def judge_poison(batch: Sequence[Asked], **keys: Any) -> Judged:
+    """As ingest does, with a decoder that the images named poison end the process of."""
+    if any("poison" in asked.listed.name for asked in batch):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return judge_batch(batch, **keys)
+
+
+def judge_slowly(batch: Sequence[Asked], **keys: Any) -> Judged:
+    """As ingest does, and so slow that something can happen meanwhile."""
+    time.sleep(0.1)
+    return judge_batch(batch, **keys)
+
+
+def judge_once_killed(batch: Sequence[Asked], **keys: Any) -> Judged:
+    """As ingest does; the first process that comes to image 100 is killed over it."""
+    if any(asked.listed.place == 100 for asked in batch):
+        die_once(Path("killed"))
+    return judge_batch(batch, **keys)
