@@ -60,6 +60,21 @@ def _parser() -> argparse.ArgumentParser:
     lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
     lr_find.set_defaults(run=_lr_find)
 
+    sweep = commands.add_parser("sweep", help="try values of params, each as a DVC experiment")
+    sweep.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="KEY=A,B",
+        help="as fine_tune.epochs=2,4",
+    )
+    sweep.add_argument("--random", type=_at_least(1), metavar="N", help="draw so many of all")
+    sweep.add_argument("--seed", type=int, default=0, help="of the draw")
+    sweep.add_argument("--jobs", type=_at_least(1), help="trials at a time: 1, or one a machine")
+    sweep.add_argument("--name", help="of the experiments; with the same they go on")
+    sweep.set_defaults(run=_sweep)
+
     predict = commands.add_parser("predict", help="read images, and say which labels they contain")
     predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
     predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
@@ -162,6 +177,18 @@ def _lr_find(arguments: argparse.Namespace) -> int:
     draw_range_test(arguments.plot, test)
     print(f"train_head.learning_rate: try {test.suggestion:.2g}; see {arguments.plot}")
     return 0
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.sweep import run_sweep
+
+    return run_sweep(
+        arguments.set,
+        number=arguments.random,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+        name=arguments.name,
+    )
 
 
 def _predict(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
 from captcha_tagger.tracking.sampling import is_alive, sample_process
 
 EVERY_SECONDS = 10.0
+NONE: Mapping[str, str] = {}
 KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
 
@@ -32,6 +34,8 @@ def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     """Record what the stage of process `pid` has made; false when the store did not take it."""
     seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
     _keep_facts(lineage, stage, pid)
+    if _is_left_to_others():
+        return True
     _put(lineage, seen, read_origin(lineage))
     os.chdir(root_folder())  # DVC may throw this copy of the workspace away
     _let_go()
@@ -55,8 +59,24 @@ def record_workspace() -> list[str]:
     return store.record_all(store.connect(create=True))
 
 
+def record_clone(clone: Path, tags: dict[str, str]) -> list[str]:
+    """Record what a clone of this repository has on disk, with these tags beside its own.
+
+    Its trainings ran with CAPTCHA_TAGGER_RECORD=keep. Raises as `record_workspace`.
+    """
+    from captcha_tagger.tracking import store  # slow to import
+
+    seen, lineage = time.time_ns(), read_lineage(clone)
+    for facts in (clone / ".state" / "facts").glob("*"):
+        shutil.copytree(facts, state_folder() / "facts" / facts.name, dirs_exist_ok=True)
+    _put(lineage, seen, {NAME: name_run(lineage)}, tags)
+    return store.record_all(store.connect(create=True))
+
+
 def follow(journal: Path) -> None:
     """Carry the curves of a training to the store until it ends, without getting in its way."""
+    if _is_left_to_others():
+        return
     stage = journal.name.rpartition("-")[0]
     lineage = read_lineage(Path.cwd(), stage)
     phases = _read_phases(lineage, set(PHASES) - {stage})
@@ -78,7 +98,14 @@ def follow(journal: Path) -> None:
             time.sleep(EVERY_SECONDS)
 
 
-def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
+def _is_left_to_others() -> bool:
+    """Whether somebody else records this, from the facts that are kept here."""
+    return os.environ.get("CAPTCHA_TAGGER_RECORD") == "keep"
+
+
+def _put(
+    lineage: Lineage, seen: int, origin: dict[str, str], tags: Mapping[str, str] = NONE
+) -> None:
     """Put what has trained into the outbox; where its own training said its origin, that counts."""
     phases = _read_phases(lineage, lineage.trusted & set(PHASES))
     for phase in phases:
@@ -86,7 +113,7 @@ def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
         if facts.get("row") == lineage.key("fine_tune"):
             origin = facts["origin"]
     if phases:
-        outbox.put(build_row(lineage, phases, origin), seen, lineage=lineage)
+        outbox.put(build_row(lineage, phases, {**origin, **tags}), seen, lineage=lineage)
 
 
 def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
