@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1")
-    ui.add_argument("--port", type=int, default=5000)
+    ui.add_argument("--port", type=int, default=5000, help="0 for any that is free")
     ui.set_defaults(run=_ui)
 
     record = commands.add_parser("record", help="complete the MLflow store from what is on disk")
