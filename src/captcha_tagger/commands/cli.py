@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     label = commands.add_parser("label", help="label images on a page that proposes their texts")
     label.add_argument("folder", type=Path, metavar="FOLDER", help="a folder or zip of images")
     label.add_argument("--out", type=Path, default=Path("labels.csv"), help="the table that grows")
-    label.add_argument("--model", help="who proposes: model folder, MLflow run id or alias")
+    label.add_argument("--model", help="who proposes: model folder, run id, alias, or shipped")
     label.set_defaults(run=_label)
 
     export = commands.add_parser("export", help="write the model as a file for other programs")
