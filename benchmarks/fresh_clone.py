@@ -10,8 +10,8 @@ from pathlib import Path
 SOMEBODY = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")
 ADDRESS = ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
 HOME = "~/captcha-tagger"  # in place of where the clone happens to lie
-ADVICE = re.compile(  # of DVC and Git, to do what they are told next in any case
-    r"|> PYTHONPATH=.*|Generating lock file.*|Updating lock file.*|Use `dvc push`.*|\s+git add.*|"
+LEFT_OUT = re.compile(  # advice of DVC and Git, and the course of trainings
+    r"|> PYTHONPATH=.*|.* epoch \d+: .*|Generating lock file.*|Updating lock file.*|Use `dvc push`.*|\s+git add.*|"
     r"To track the changes.*|To enable auto staging.*|\s+dvc config core.autostage.*|"
     r"Adding '.*' to '\.gitignore'\.?|Stage '.*' didn't change, skipping|"
     r"'.*\.dvc' didn't change, skipping|\d+% .*|"
@@ -79,7 +79,7 @@ class Transcript:
         self._fenced = False
 
     def run(self, line: str) -> str:
-        """Run a line in the clone, and show it with what it says but for advice."""
+        """Run a line in the clone, and show it with what it says but for what is left out."""
         said = self.clone.run(line)
         self.show(f"$ {line}\n{shorten(said, self.clone.root)}")
         return said
@@ -97,6 +97,6 @@ class Transcript:
 
 
 def shorten(said: str, root: Path) -> str:
-    """Without advice, and without the place of the clone."""
-    lines = [line for line in said.splitlines() if not ADVICE.fullmatch(line)]
+    """Without what is left out, and without the place of the clone."""
+    lines = [line for line in said.splitlines() if not LEFT_OUT.fullmatch(line)]
     return "\n".join(line.replace(str(root), HOME).rstrip() for line in lines)
