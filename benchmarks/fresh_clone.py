@@ -11,7 +11,8 @@ SOMEBODY = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")
 ADDRESS = ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
 HOME = "~/captcha-tagger"  # in place of where the clone happens to lie
 LEFT_OUT = re.compile(  # advice of DVC and Git, and the course of trainings
-    r"|> PYTHONPATH=.*|.* epoch \d+: .*|Generating lock file.*|Updating lock file.*|Use `dvc push`.*|\s+git add.*|"
+    r"|> PYTHONPATH=.*|.* epoch \d+: .*|"
+    r"Generating lock file.*|Updating lock file.*|Use `dvc push`.*|\s+git add.*|"
     r"To track the changes.*|To enable auto staging.*|\s+dvc config core.autostage.*|"
     r"Adding '.*' to '\.gitignore'\.?|Stage '.*' didn't change, skipping|"
     r"'.*\.dvc' didn't change, skipping|\d+% .*|"

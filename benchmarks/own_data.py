@@ -125,7 +125,7 @@ def with_table(transcript: Transcript, args: argparse.Namespace, truth: Texts) -
     )
     transcript.run(f"head -n 4 {folder}/codes.csv")
     learn(transcript, f"{folder}/codes.csv")
-    experiment(transcript, "split.seed=1,2")
+    experiment(transcript, "read.decoding=greedy,beam")
     return "nothing"
 
 
@@ -155,7 +155,7 @@ def with_page(transcript: Transcript, args: argparse.Namespace, truth: Texts) ->
     second = sit_down(clone, line, texts, min(10, len(rest)))
     transcript.show(f"$ {line}\n{shorten(second.said, clone.root)}")
     transcript.say(f"The page said: {second.counts}.")
-    experiment(transcript, "fine_tune.seed=1,2")
+    experiment(transcript, "read.decoding=greedy,beam")
     return (
         f"{first.accepted} times Enter, {first.typed} texts typed; then {right} of the other "
         f"{len(rest)} are read right"
