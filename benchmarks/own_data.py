@@ -28,7 +28,7 @@ from captcha_tagger.base.settings import load_section
 from captcha_tagger.ingest.params import Ingest
 
 FOLDS = 5
-SHOW = "dvc exp show --only-changed --drop 'Created|State|Executor'"
+SHOW = "dvc exp show --only-changed --drop 'Created|State|Executor|data|label|loss|macro|micro'"
 COLUMNS = ["part", "images", "what a person did", "texts read right, held out", "minutes"]
 
 Row = list[object]
@@ -53,6 +53,7 @@ def main() -> None:
             transcript = Transcript(FreshClone(Path.cwd(), Path(work) / "captcha-tagger"))
             did = PARTS[part](transcript, args, truth)
             score = read_scores(transcript.clone)["text_accuracy"]
+            transcript.clone.settle()
         minutes = (time.monotonic() - begun) / 60
         rows.append([part, len(truth), did, f"{score:.2%}", round(minutes, 1)])
         sections.append(str(transcript))
