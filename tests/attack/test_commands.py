@@ -178,3 +178,26 @@ def test_a_command_ends_well_or_in_a_line(arena: Arena, scenario: Scenario) -> N
 )
 def test_a_stage_ends_well_or_in_a_line(arena: Arena, scenario: Scenario) -> None:
     arena.play(scenario)
+
+
+ENDLESS = r"(?:\w?|(?!_)){60}_"  # on the shortest text, too
+
+
+@scenarios(
+    Scenario(
+        "predict",
+        leave_alone,
+        ["predict", "images", "--pattern", ENDLESS],
+        2,
+        "read.pattern: too slow on",
+    ),
+    Scenario(
+        "evaluate",
+        params(read={"decoding": "beam", "pattern": ENDLESS}),
+        ["evaluate"],
+        2,
+        "read.pattern: too slow on",
+    ),
+)
+def test_a_pattern_that_never_ends_is_a_line(arena: Arena, scenario: Scenario) -> None:
+    arena.play(scenario)

@@ -258,7 +258,7 @@ def test_answers_come_while_later_files_are_read(
         return decode(self, image)
 
     monkeypatch.setattr(Predictor, "decode", fail_late)
-    monkeypatch.setattr("captcha_tagger.commands.predict.count_cores", lambda: 1)
+    monkeypatch.setattr("captcha_tagger.predict.predictor.count_cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         tag([str(images)], str(folder), as_json=True)
     assert len(json.loads(capsys.readouterr().out + "]")) == BATCH

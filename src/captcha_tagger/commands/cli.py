@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, exit_code
+from captcha_tagger.base.interrupts import INTERRUPTED
 from captcha_tagger.base.shown import accept_all_characters, escape
-from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
 
