@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fresh_clone import FreshClone, Transcript
 from machine import describe_machine
-from own_data import Texts, make_wrong, read_names, read_rows
+from own_images import Texts, make_wrong, read_names, read_rows
 from tabulate import tabulate
 from trials import load_images, split
 
