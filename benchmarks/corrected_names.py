@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fresh_clone import FreshClone, Transcript
 from machine import describe_machine
-from own_data import Texts, make_wrong, read_names, read_rows
+from own_images import Texts, make_wrong, read_names, read_rows
 from tabulate import tabulate
 from trials import load_images, split
 
@@ -88,6 +88,7 @@ def correct(clone: FreshClone, truth: Texts, wrong: set[str]) -> None:
             print(f"not made wrong: {file}, perhaps {text}")
             transcript.run(f"sed -i '/^{file},/d' corrections.csv")
     transcript.run("dvc exp run -n corrected")
+    clone.settle()
     records = read_store(f"sqlite:///{clone.root / 'mlflow.db'}")
     assert records[-1].tags["corrections_md5"] == hash_file(table)
     print(f"\n{tabulate(list(map(describe, records)), COLUMNS, 'github')}")

@@ -10,8 +10,8 @@ from pathlib import Path
 SOMEBODY = ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")
 ADDRESS = ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")
 HOME = "~/captcha-tagger"  # in place of where the clone happens to lie
-LEFT_OUT = re.compile(  # advice of DVC and Git, and the course of trainings
-    r"|> PYTHONPATH=.*|.* epoch \d+: .*|"
+LEFT_OUT = re.compile(  # advice of DVC and Git, the course of trainings
+    r"|> PYTHONPATH=.*|.* epoch \d+: .*|.*did not take the record in time.*|"
     r"Generating lock file.*|Updating lock file.*|Use `dvc push`.*|\s+git add.*|"
     r"To track the changes.*|To enable auto staging.*|\s+dvc config core.autostage.*|"
     r"Adding '.*' to '\.gitignore'\.?|Stage '.*' didn't change, skipping|"
@@ -43,14 +43,13 @@ class FreshClone:
         }
 
     def run(self, line: str) -> str:
-        """What the line says, errors among it, once all is recorded; SystemExit when it fails."""
+        """What the line says, errors among it; SystemExit when it fails."""
         done = subprocess.run(
             ["bash", "-c", line], cwd=self.root, env=self.environment(),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise SystemExit(f"$ {line}\n{done.stdout}exit code {done.returncode}")
-        self._settle()
         return done.stdout
 
     def wait_for_queue(self) -> None:
@@ -61,7 +60,8 @@ class FreshClone:
                 raise SystemExit("the queue does not end")
             time.sleep(5)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Wait until MLflow's store has all; on a busy machine stages do not wait so long."""
         end = time.monotonic() + SETTLE_SECONDS
         while any((self.root / ".state" / "outbox").glob("*")) and time.monotonic() < end:
             time.sleep(0.5)
@@ -82,7 +82,7 @@ class Transcript:
     def run(self, line: str) -> str:
         """Run a line in the clone, and show it with what it says but for what is left out."""
         said = self.clone.run(line)
-        self.show(f"$ {line}\n{shorten(said, self.clone.root)}")
+        self.show(f"$ {line}\n{shorten(said, self.clone.root)}".rstrip())
         return said
 
     def show(self, text: str) -> None:

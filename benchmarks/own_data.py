@@ -5,34 +5,32 @@
 FOLDER holds captchas named after their texts. Each part works in a fresh clone of what is committed
 here: first with the folder as it is, but for some names that are made wrong, to be found; then with
 images that are named by number, and a CSV; then without any text, and a person at the page of
-`captcha-tagger label`, whom a real Chromium plays. --parts leaves some out. Figures come last.
+`captcha-tagger label`, whom a real Chromium plays. --parts runs only some anew; of the others the
+page has what an earlier call kept under .state/own-data/. Figures come last.
 """
 
 import argparse
 import csv
 import json
-import random
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fresh_clone import FreshClone, Transcript, shorten
 from machine import describe_machine
+from own_images import Texts, make_wrong, number_images, read_names, read_rows, review
 from person import sit_down, tick_names
 from tabulate import tabulate
 
-from captcha_tagger.base.settings import load_section
-from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.base.files import read_json, write_json
 
-FOLDS = 5
-SHOW = "dvc exp show --only-changed --drop 'Created|State|Executor'"
+KEPT = Path(".state/own-data")
+SHOW = "dvc exp show --only-changed --drop 'Created|State|Executor|data|label|loss|macro|micro'"
 COLUMNS = ["part", "images", "what a person did", "texts read right, held out", "minutes"]
-
-Row = list[object]
-Texts = dict[str, str]  # by file
 
 
 def main() -> None:
@@ -46,19 +44,27 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="of names, table and page")
     args = parser.parse_args()
     truth = read_names(args.folder)
-    sections, rows = [], []
+    KEPT.mkdir(parents=True, exist_ok=True)
     for part in args.parts.split(","):
-        begun = time.monotonic()
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
-            transcript = Transcript(FreshClone(Path.cwd(), Path(work) / "captcha-tagger"))
-            did = PARTS[part](transcript, args, truth)
-            score = read_scores(transcript.clone)["text_accuracy"]
-        minutes = (time.monotonic() - begun) / 60
-        rows.append([part, len(truth), did, f"{score:.2%}", round(minutes, 1)])
-        sections.append(str(transcript))
-    figures = tabulate(rows, COLUMNS, "github")
-    args.out.write_text("\n\n".join([introduce(args), *sections, f"## In figures\n\n{figures}\n"]))
+        write_json(KEPT / f"{part}.json", run(part, args, truth))
+    kept = [read_json(path) for part in PARTS if (path := KEPT / f"{part}.json").exists()]
+    figures = tabulate([one["row"] for one in kept], COLUMNS, "github")
+    sections = [introduce(args), *(one["section"] for one in kept), f"## In figures\n\n{figures}\n"]
+    args.out.write_text("\n\n".join(sections), encoding="utf-8")
     print(f"\n{figures}\n\n{args.out}")
+
+
+def run(part: str, args: argparse.Namespace, truth: Texts) -> dict[str, Any]:
+    """A part's section of the page, and its row of the table."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
+        transcript = Transcript(FreshClone(Path.cwd(), Path(work) / "captcha-tagger"))
+        did = PARTS[part](transcript, args, truth)
+        scores = read_json(transcript.clone.root / "data" / "evaluate" / "metrics.json")
+        transcript.clone.settle()
+    minutes = round((time.monotonic() - begun) / 60, 1)
+    row = [part, len(truth), did, f"{scores['text_accuracy']:.2%}", minutes]
+    return {"section": str(transcript), "row": row}
 
 
 def introduce(args: argparse.Namespace) -> str:
@@ -74,13 +80,6 @@ def name(args: argparse.Namespace) -> str:
     return str(args.folder.resolve().name)
 
 
-def read_names(folder: Path) -> Texts:
-    """What the names of the images say."""
-    pattern = load_section("ingest", Ingest).name_pattern
-    found = ((path, re.fullmatch(pattern, path.stem)) for path in sorted(folder.iterdir()))
-    return {path.name: match["text"] for path, match in found if match}
-
-
 def with_names(transcript: Transcript, args: argparse.Namespace, truth: Texts) -> str:
     """A folder whose names say the texts, some of them wrong."""
     clone, folder = transcript.clone, f"data/{name(args)}"
@@ -94,8 +93,8 @@ def with_names(transcript: Transcript, args: argparse.Namespace, truth: Texts) -
     on_page = tick_names(clone.root / "data/top_losses/report.html", truth,
                          clone.root / "corrections.csv")  # fmt: skip
     transcript.say(
-        "`make report` opens the page about the run. *File names to check* doubts names of images "
-        f"that were held out: {on_page} of them were ticked there, and the download saved as "
+        "`make report` opens the page about the run. Its *File names to check* knows the images "
+        f"that were held out: {on_page} wrong names were ticked there, and the download saved as "
         "`corrections.csv`. Then models that have not seen them judge all images:"
     )
     transcript.run("captcha-tagger doubtful")
@@ -143,8 +142,9 @@ def with_page(transcript: Transcript, args: argparse.Namespace, truth: Texts) ->
     transcript.show(f"$ {line}\n{shorten(first.said, clone.root)}")
     transcript.say(f"The page said: {first.counts}.")
     learn(transcript, folder)
+    experiment(transcript, "read.decoding=greedy,beam")
     labelled = dict(read_rows(clone.root / "labels.csv"))
-    answers = json.loads(clone.run(f"captcha-tagger predict {folder} --json 2>&1"))
+    answers = json.loads(clone.run(f"captcha-tagger predict {folder} --json 2>/dev/null"))
     found = {Path(answer["file"]).name: answer["text"] for answer in answers}
     rest = texts.keys() - labelled.keys()
     right = sum(found[file] == texts[file] for file in rest)
@@ -155,7 +155,6 @@ def with_page(transcript: Transcript, args: argparse.Namespace, truth: Texts) ->
     second = sit_down(clone, line, texts, min(10, len(rest)))
     transcript.show(f"$ {line}\n{shorten(second.said, clone.root)}")
     transcript.say(f"The page said: {second.counts}.")
-    experiment(transcript, "read.decoding=greedy,beam")
     return (
         f"{first.accepted} times Enter, {first.typed} texts typed; then {right} of the other "
         f"{len(rest)} are read right"
@@ -185,59 +184,6 @@ def experiment(transcript: Transcript, change: str) -> None:
     transcript.clone.wait_for_queue()
     transcript.say("When `dvc queue status` says that both have ended:")
     transcript.run(SHOW)
-
-
-def make_wrong(
-    folder: Path, truth: Texts, number: int, among: Collection[str] = (), seed: int = 0
-) -> tuple[Texts, set[str]]:
-    """Give so many files names with one wrong character; the truth by the names of now, and the
-    files of wrong names."""
-    generator = random.Random(seed)
-    characters = sorted(set("".join(truth.values())))
-    found, wrong = dict(truth), set[str]()
-    files = sorted(among or truth)
-    while len(wrong) < number:
-        file = generator.choice(files)
-        text, place = truth[file], generator.randrange(len(truth[file]))
-        others = [c for c in characters if c not in text and c not in text.swapcase()]
-        says = text[:place] + generator.choice(others) + text[place + 1 :]
-        renamed = file.replace(text, says, 1)
-        if file in found and renamed not in found:
-            (folder / file).rename(folder / renamed)
-            found[renamed] = found.pop(file)
-            wrong.add(renamed)
-    return found, wrong
-
-
-def number_images(folder: Path, out: Path, truth: Texts) -> Texts:
-    """Copies whose names say nothing, in an order that says nothing either."""
-    out.mkdir(parents=True)
-    files = sorted(truth)
-    random.Random(0).shuffle(files)
-    numbered = {}
-    for number, file in enumerate(files):
-        new = f"{number:04}{Path(file).suffix}"
-        shutil.copyfile(folder / file, out / new)
-        numbered[new] = truth[file]
-    return numbered
-
-
-def review(table: Path, truth: Texts) -> tuple[set[str], list[str]]:
-    """The files that a table of corrections is right about, and those it is not."""
-    rows = read_rows(table)
-    refused = [file for file, text in rows if text != truth[file]]
-    return {file for file, _ in rows}.difference(refused), refused
-
-
-def read_rows(table: Path) -> list[tuple[str, str]]:
-    with table.open(newline="") as file:
-        return [(row["file"], row["text"]) for row in csv.DictReader(file)]
-
-
-def read_scores(clone: FreshClone) -> dict[str, float]:
-    path = clone.root / "data" / "evaluate" / "metrics.json"
-    scores: dict[str, float] = json.loads(path.read_text())
-    return scores
 
 
 if __name__ == "__main__":
