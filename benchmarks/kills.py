@@ -3,8 +3,8 @@
 DVC and the stage under it are killed together while a chosen stage runs or is being committed, at a
 uniformly drawn share of the time that the stage took undisturbed; then `dvc repro` is started again
 and killed again, in the same stage or a later one, and so on to the last, after which it is left to
-finish. That is one pass; all stages take equal turns until the wanted number of kills is reached.
-After each pass MLflow has one row, and it is finished.
+finish. That is one pass, in which all stages take equal turns; passes follow until there were as
+many kills as wanted. After each, MLflow has one row, and it is finished.
 
 python benchmarks/kills.py [--kills 20] [--per-pass 20] [--seed 0]
 """
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Tally:
     """What the kills hit, and what it took to go on."""
 
     stages: Counter[str] = field(default_factory=Counter)
+    late: int = 0  # moments at which the last stage had ended already
     in_dvc: int = 0  # no stage process: DVC was hashing, committing or starting
     resumable: int = 0  # a resume file was there
     recovered: list[str] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         self.stages += other.stages
+        self.late += other.late
         self.in_dvc += other.in_dvc
         self.resumable += other.resumable
         self.recovered += other.recovered
@@ -91,10 +94,10 @@ def start(root: Path, surroundings: dict[str, str]) -> "subprocess.Popen[str]":
     )
 
 
-def time_stages(root: Path, surroundings: dict[str, str] | None = None) -> dict[str, float]:
+def time_stages(root: Path) -> dict[str, float]:
     """Run undisturbed; the seconds of each stage from its start to that of the next."""
     starts: dict[str, float] = {}
-    with start(root, surroundings or {}) as process:
+    with start(root, {}) as process:
         for stage in _stages_started(process, echo=[]):
             starts[stage] = time.monotonic()
     if process.returncode:
@@ -110,24 +113,26 @@ def kill(
     seconds: dict[str, float],
     tally: Tally,
     surroundings: dict[str, str],
-) -> bool:
-    """Kill `dvc repro` in the stage, or in the first after it that runs; False if none does."""
+) -> None:
+    """Kill `dvc repro` in the stage, or in the first after it that runs, if any is left."""
     names = list(seconds)
     echo: list[str] = []
     with start(root, surroundings) as process:
         for started in _stages_started(process, echo):
             if names.index(started) >= names.index(stage):
-                time.sleep(share * seconds[started])
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(share * seconds[started])
+                    break
                 in_stage = any("stages/" in " ".join(words) for words in _commands(process.pid))
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 tally.stages[started] += 1
                 tally.in_dvc += not in_stage
                 tally.resumable += any((root / ".state" / "resume").glob(f"{started}-*.pt"))
-                return True
+                return
     if process.returncode:
         raise SystemExit("".join(echo) + f"dvc repro failed with exit code {process.returncode}")
-    return False
+    tally.late += 1
 
 
 def run_with_kills(
@@ -173,14 +178,12 @@ def list_rows(root: Path) -> list[str]:
     return [run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags]
 
 
-def draw_moments(
-    stages: list[str], kills: int, seed: int, *, per_pass: int
-) -> list[list[tuple[str, float]]]:
-    """Passes of (stage, share of its time) in the stages' order; all stages take equal turns."""
+def draw_moments(stages: list[str], kills: int, seed: int) -> list[tuple[str, float]]:
+    """A pass of (stage, share of its time) in the stages' order; all stages take equal turns."""
     generator = random.Random(seed)
-    moments = [(i % len(stages), generator.random()) for i in range(kills)]
-    passes = [sorted(moments[i : i + per_pass]) for i in range(0, kills, per_pass)]
-    return [[(stages[stage], share) for stage, share in moments] for moments in passes]
+    first = generator.randrange(len(stages))
+    moments = [((first + i) % len(stages), generator.random()) for i in range(kills)]
+    return [(stages[stage], share) for stage, share in sorted(moments)]
 
 
 def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterator[str]:
@@ -209,17 +212,16 @@ def main() -> None:
     arguments = parser.parse_args()
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kills-"))
     original = shrink(make_clone(Path.cwd(), folder / "undisturbed"))
-    seconds = time_stages(original, RECORDED)
-    passes = draw_moments(
-        list(seconds), arguments.kills, arguments.seed, per_pass=arguments.per_pass
-    )
+    seconds = time_stages(original)
     print(
         f"seed {arguments.seed}; undisturbed: {sum(seconds.values()):.0f} s, "
         f"{count_hashes(original)} hashes of {len(seconds)} stages",
         flush=True,
     )
-    total = Tally()
-    for number, moments in enumerate(passes):
+    total, number = Tally(), 0
+    while (left := arguments.kills - total.stages.total()) > 0:
+        kills = min(left, arguments.per_pass)
+        moments = draw_moments(list(seconds), kills, arguments.seed + number)
         clone = shrink(make_clone(original, folder / f"pass{number}"))
         tally = run_with_kills(original, clone, moments, seconds, RECORDED)
         if (rows := list_rows(clone)) != ["FINISHED"]:
@@ -231,6 +233,7 @@ def main() -> None:
         )
         shutil.rmtree(clone, ignore_errors=True)  # a recorder may still be writing there
         total.add(tally)
+        number += 1
     print("\n| stage | seconds undisturbed | kills |\n|---|---|---|")
     for stage, duration in seconds.items():
         print(f"| {stage} | {duration:.1f} | {total.stages[stage]} |")

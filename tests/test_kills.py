@@ -18,8 +18,10 @@ def test_killed_in_every_stage_it_ends_with_the_undisturbed_hashes(
     finished: Finished, tmp_path: Path
 ) -> None:
     seed = random.randrange(2**32)
-    (moments,) = draw_moments(list(finished.seconds), KILLS, seed, per_pass=KILLS)
+    moments = draw_moments(list(finished.seconds), KILLS, seed)
     clone = shrink(make_clone(finished.root, tmp_path / "clone"))
     tally = run_with_kills(finished.root, clone, moments, finished.seconds)
     assert not tally.differences, f"seed {seed}"
-    assert tally.stages.total() == KILLS, f"seed {seed}"
+    # A last stage that takes less time than it did undisturbed is over before its moment comes.
+    assert tally.stages.total() == KILLS - tally.late, f"seed {seed}"
+    assert tally.late <= 1, f"seed {seed}"
