@@ -26,11 +26,11 @@ RANKED = {"exact_set": "exact set", "text_accuracy": "text accuracy", "micro_f1"
 def load_side(called: str) -> Side:
     """A run as one side of a comparison, from its artifacts: they hold no images."""
     client = store.connect()
-    return _load(client, find_experiment(client, called))
+    return _load(client, find_run(client, called))
 
 
 @store.answering()
-def find_experiment(client: store.Client, name: str) -> str:
+def find_run(client: store.Client, name: str) -> str:
     """The id of the one parent run that `name` means; InputError if there is none.
 
     It is a run's id, name or start of its key; a Git revision or DVC experiment; or `workspace`.
@@ -71,7 +71,7 @@ def register(name: str) -> str:
     Returns what happened, in one line.
     """
     client = store.connect()
-    run_id = find_experiment(client, name)
+    run_id = find_run(client, name)
     number = _register_version(client, run_id)
     this = f"version {number} of {REGISTERED}"
     crowned, rival = _find_champion(client)
@@ -141,7 +141,7 @@ def _locate_model(client: store.Client, name: str) -> str:
         model, _, alias = name.partition("@")
         return f"models:/{model or REGISTERED}@{alias}"
     is_address = name.startswith("runs:/")
-    run_id = name.split("/")[1] if is_address else find_experiment(client, name)
+    run_id = name.split("/")[1] if is_address else find_run(client, name)
     return str(_find_model(client, run_id).model_uri)
 
 

@@ -250,17 +250,20 @@ def _stored(client: Client, run: entities.Run, row: RunRow) -> dict[tuple[str, i
 
 def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
     """Write what the run lacks of the row."""
-    run_id, start, stored = run.info.run_id, run.info.start_time, _stored(client, run, row)
+    run_id, start, known = run.info.run_id, run.info.start_time, run.data
+    stored = _stored(client, run, row)
     # A point's time follows from the run, so that it is the same whoever writes it.
     points = [
         (n, v, start + step, step)
         for n, step, v in row.curve + row.system
         if (n, step) not in stored
     ]
-    points += [(n, v, _now(), 0) for n, v in row.metrics.items() if run.data.metrics.get(n) != v]
+    points += [(n, v, _now(), 0) for n, v in row.metrics.items() if known.metrics.get(n) != v]
     metrics = [entities.Metric(*point) for point in points]
-    params = [entities.Param(n, v[:LONGEST]) for n, v in row.params.items()]
-    tags = [entities.RunTag(n, v[:LONGEST]) for n, v in row.tags.items() if n != NAME]
+    lacking = {n: v[:LONGEST] for n, v in row.params.items() if n not in known.params}
+    params = [entities.Param(*param) for param in lacking.items()]
+    changed = {n: v[:LONGEST] for n, v in row.tags.items() if known.tags.get(n) != v and n != NAME}
+    tags = [entities.RunTag(*tag) for tag in changed.items()]
     while metrics or params or tags:  # MLflow takes a thousand at once, 100 of these two
         client.log_batch(run_id, metrics[:800], params[:100], tags[:100])
         metrics, params, tags = metrics[800:], params[100:], tags[100:]
@@ -268,7 +271,7 @@ def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
         client.update_run(run_id, row.status)
         return
     # A run lasts as long as its training took.
-    seconds = row.metrics.get("wall_seconds", run.data.metrics.get("wall_seconds", 0.0))
+    seconds = row.metrics.get("wall_seconds", known.metrics.get("wall_seconds", 0.0))
     client.set_terminated(run_id, row.status, start + round(1000 * seconds))
 
 
