@@ -22,7 +22,7 @@ from captcha_tagger.label.app import make_app
 from captcha_tagger.label.candidates import look_at
 from captcha_tagger.label.choice import choose_backbone, is_made_from
 from captcha_tagger.label.reader import Reader, read_by_model
-from captcha_tagger.label.session import Session
+from captcha_tagger.label.sitting import Sitting
 from captcha_tagger.label.table import LabelTable
 from captcha_tagger.network.card import CARD, load_card
 from captcha_tagger.serve.params import Serve
@@ -44,7 +44,7 @@ def label(folder: Path, out: Path, model: str | None) -> None:
         with open_source(folder, limits_of(params)) as source, _decoding_process(params) as process:
             reader = choose_reader(source, params, model, process)
             candidates = look_at(source, process, reader)
-        session = Session(candidates, reader, table, params.case)
+        sitting = Sitting(candidates, reader, table, params.case)
         token = secrets.token_urlsafe(16)
         with listen(HOST, 0) as listener:
             print(
@@ -52,7 +52,7 @@ def label(folder: Path, out: Path, model: str | None) -> None:
                 f"written at once, Ctrl-C ends it\n{address_of(listener)}{token}/",
                 flush=True,
             )
-            run_server(make_app(session, token, HOST), listener)
+            run_server(make_app(sitting, token, HOST), listener)
     _advise(folder, out, len(table.read()))
 
 
