@@ -1,12 +1,13 @@
 """From a folder of captchas to a model, three times: a transcript of each command.
 
-    python benchmarks/own_data.py FOLDER [--out docs/own-data.md] [--wrong 10] [--typed 200]
+    python benchmarks/own_data.py FOLDER [--slip FILE=TEXT ...] [--wrong 10] [--typed 200]
 
-FOLDER holds captchas named after their texts. Each part works in a fresh clone of what is committed
-here: first with the folder as it is, but for some names that are made wrong, to be found; then with
-images that are named by number, and a CSV; then without any text, and a person at the page of
-`captcha-tagger label`, whom a real Chromium plays. --parts runs only some anew; of the others the
-page has what an earlier call kept under .state/own-data/. Figures come last.
+FOLDER holds captchas named after their texts; --slip says what one shows whose name is wrong. Each
+part works in a fresh clone of what is committed here: first with the folder as it is, but for some
+names that are made wrong, to be found; then with images that are named by number, and a CSV; then
+without any text, and a person at the page of `captcha-tagger label`, whom a real Chromium plays.
+--parts runs only some anew; of the others the page has what an earlier call kept under
+.state/own-data/. Figures come last.
 """
 
 import argparse
@@ -39,11 +40,12 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=Path("docs/own-data.md"))
+    parser.add_argument("--slip", action="append", default=[], metavar="FILE=TEXT")
     parser.add_argument("--wrong", type=int, default=10, help="names made wrong")
     parser.add_argument("--typed", type=int, default=200, help="images labelled on the page")
     parser.add_argument("--parts", default=",".join(PARTS), help="of names, table and page")
     args = parser.parse_args()
-    truth = read_names(args.folder)
+    truth = read_names(args.folder) | dict(slip.split("=", 1) for slip in args.slip)
     KEPT.mkdir(parents=True, exist_ok=True)
     for part in args.parts.split(","):
         write_json(KEPT / f"{part}.json", run(part, args, truth))
@@ -85,9 +87,11 @@ def with_names(transcript: Transcript, args: argparse.Namespace, truth: Texts) -
     clone, folder = transcript.clone, f"data/{name(args)}"
     shutil.copytree(args.folder, clone.root / folder)
     truth, wrong = make_wrong(clone.root / folder, truth, args.wrong)
+    wrong |= {slip.split("=", 1)[0] for slip in args.slip}
     transcript.say(
         f"## Names that say the texts\n\n`{folder}` holds the captchas, each named after its text."
-        f" {len(wrong)} names were made wrong beforehand, a character each."
+        f" {args.wrong} names were made wrong beforehand, a character each"
+        + (f"; {len(args.slip)} were wrong before." if args.slip else ".")
     )
     learn(transcript, folder)
     on_page = tick_names(clone.root / "data/top_losses/report.html", truth,

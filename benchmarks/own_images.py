@@ -31,7 +31,7 @@ def make_wrong(
     generator = random.Random(seed)
     characters = sorted(set("".join(truth.values())))
     found, wrong = dict(truth), set[str]()
-    files = sorted(among or truth)
+    files = [file for file in sorted(among or truth) if truth[file] in file]
     while len(wrong) < number:
         file = generator.choice(files)
         text, place = truth[file], generator.randrange(len(truth[file]))
