@@ -14,7 +14,6 @@ from tests.attack.scenario import (
     Scenario,
     each,
     link,
-    params,
     put,
     remove,
     scenarios,
@@ -235,13 +234,6 @@ def add_to_git() -> None:
     *(
         Scenario(f"a folder called {name}", each(in_git, images(name)), ["adopt", "--", name], 0)
         for name in ("-m", "${x}", "m*[a]?", "m: #x", "m'\"`$x", "mé€ 100%")
-    ),
-    Scenario(
-        "what a stage writes",
-        each(in_git, images("data/top_losses"), params(ingest={"max_rejected": 1.0})),
-        ["adopt", "data/top_losses"],
-        2,
-        "dvc add failed: ",
     ),
     Scenario("tracked by Git", each(in_git, images(), add_to_git), ["adopt", "mine"], 0),
     Scenario("no repository", images(), ["adopt", "mine"], 2, "dvc add failed: "),
