@@ -34,12 +34,14 @@ def count_cores() -> int:
 
 
 def step_back(pid: int) -> None:
-    """Give a process that leads a session of its own the lowest priority.
+    """Give a process the lowest priority, and with it the session that it leads, if it leads one.
 
     Where Linux groups processes by session (autogroup), niceness counts inside the group alone, and
     the group has a niceness of its own. Source: the manual page sched(7).
     """
     os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+    if os.getsid(pid) != pid:
+        return  # of others: a terminal and all that runs there
     with suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
 
