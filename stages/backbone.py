@@ -5,12 +5,12 @@ python stages/backbone.py data/backbone
 
 from pathlib import Path
 
+from captcha_tagger.base import stage
 from captcha_tagger.backbone.params import Backbone
 from captcha_tagger.backbone.pretraining import pretrain
 from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.backbone.shipped import load_shipped
 from captcha_tagger.backbone.weights import imagenet_weights, random_weights, weights_from_file
-from captcha_tagger.base import stage
 from captcha_tagger.base.settings import load_section
 from captcha_tagger.drawing.faces import matplotlib_faces
 from captcha_tagger.engine.compute import Machine, set_up

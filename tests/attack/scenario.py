@@ -57,13 +57,13 @@ class Arena:
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self._capsys = root, capsys
 
-    def play(self, scenario: Scenario) -> None:
-        """Attack, run, and see that it ends as it must."""
+    def play(self, scenario: Scenario) -> str:
+        """Attack, run, and see that it ends as it must; what it printed."""
         scenario.attack()
         before = list_files(self.root)
         self._capsys.readouterr()
         code = run(scenario.words)
-        said = self._capsys.readouterr().err
+        printed, said = self._capsys.readouterr()
         assert code == scenario.code, said
         assert scenario.says in said
         assert "Traceback" not in said
@@ -74,6 +74,7 @@ class Arena:
             assert after == before
         else:
             assert before.keys() <= after.keys()
+        return printed
 
 
 def run(words: list[str]) -> int:

@@ -107,6 +107,7 @@ def test_words_that_are_none_are_told_how_it_is_used(
     ),
     Scenario("predict: an empty pattern", leave_alone, ["predict", IMAGE, "--pattern", ""], 0),
     Scenario("serve: no port", leave_alone, ["serve", "--port", "99999"]),
+    Scenario("ui: no port", put("dvc.yaml", ""), ["ui", "--port", "99999"], 2, "is no port"),
     Scenario(
         "serve: another machine", leave_alone, ["serve", "--port", "0", "--host", "192.0.2.1"]
     ),
@@ -176,4 +177,27 @@ def test_a_command_ends_well_or_in_a_line(arena: Arena, scenario: Scenario) -> N
     Scenario("train_head: no training images", params(split={"train_images": 0}), ["split"], 0),
 )
 def test_a_stage_ends_well_or_in_a_line(arena: Arena, scenario: Scenario) -> None:
+    arena.play(scenario)
+
+
+ENDLESS = r"(?:\w?|(?!_)){60}_"  # on the shortest text, too
+
+
+@scenarios(
+    Scenario(
+        "predict",
+        leave_alone,
+        ["predict", "images", "--pattern", ENDLESS],
+        2,
+        "read.pattern: too slow on",
+    ),
+    Scenario(
+        "evaluate",
+        params(read={"decoding": "beam", "pattern": ENDLESS}),
+        ["evaluate"],
+        2,
+        "read.pattern: too slow on",
+    ),
+)
+def test_a_pattern_that_never_ends_is_a_line(arena: Arena, scenario: Scenario) -> None:
     arena.play(scenario)

@@ -14,7 +14,7 @@ from captcha_tagger.label.reader import Reader
 from captcha_tagger.source.source import open_source
 from tests.conftest import make_arrays, make_tagger
 from tests.hostile import fill_folder
-from tests.label.sitting import PARAMS
+from tests.label.sitting import PARAMS, patient_process
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,10 @@ def test_the_shipped_backbone_reads_without_a_label(tmp_path: Path) -> None:
     """Its head did not fit where `ingest.height` was below 50."""
     write_samples(tmp_path / "in", 12, "2345678bcdefgmnpwxy", 5, seed=1)
     low = PARAMS.model_copy(update={"height": 32, "width": 96})
-    with open_source(tmp_path / "in", limits_of(PARAMS)) as source:
-        reader = choose_backbone(source, low)
+    with open_source(tmp_path / "in", limits_of(PARAMS)) as source, patient_process() as process:
+        reader = choose_backbone(source, low, process)
         assert (reader.shape.height, reader.shape.width) == (50, 200)
-        candidates = look_at(source, PARAMS.max_image_pixels, reader)
+        candidates = look_at(source, process, reader)
     texts = [Path(file).stem for file in candidates.files]
     readings = reader.read(candidates.seen.log_probs, texts)
     assert sum(one.text == text for one, text in zip(readings, texts, strict=True)) >= 10

@@ -123,7 +123,7 @@ def test_too_many_rejects_fail_and_name_the_first(tmp_path):
 
 def test_a_pattern_that_never_ends_is_an_error(tmp_path, monkeypatch):
     """It hung: a regular expression that repeats a repetition takes years on a long name."""
-    monkeypatch.setattr("captcha_tagger.ingest.names.SECONDS", 0.2)
+    monkeypatch.setattr("captcha_tagger.base.patterns.SECONDS", 0.2)
     source = fill_folder(tmp_path / "in", ["a" * 50])
     with pytest.raises(InputError, match=r"ingest.name_pattern: too slow on 'a{50}.png'"):
         ingest(source, tmp_path / "out", name_pattern=r"(?P<text>(\w+)*_v)")

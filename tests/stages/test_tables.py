@@ -214,7 +214,9 @@ def test_other_faults_of_a_table_stay_rejects_where_unlabelled_images_are_skippe
 def test_a_table_that_labels_no_image_is_said_where_unlabelled_images_are_skipped(
     folder: Path,
 ) -> None:
-    with pytest.raises(InputError, match="holds no images, but for those that are left out"):
+    with pytest.raises(
+        InputError, match=r"no images but those that are left out; look at ingest\.labels"
+    ):
         take(folder, table="file,text\ngone.png,abc", unlabelled="skip")
 
 

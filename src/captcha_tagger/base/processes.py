@@ -34,12 +34,14 @@ def count_cores() -> int:
 
 
 def step_back(pid: int) -> None:
-    """Give a process that leads a session of its own the lowest priority.
+    """Give a process the lowest priority, and with it the session that it leads, if it leads one.
 
     Where Linux groups processes by session (autogroup), niceness counts inside the group alone, and
     the group has a niceness of its own. Source: the manual page sched(7).
     """
     os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
+    if os.getsid(pid) != pid:
+        return  # of others: a terminal and all that runs there
     with suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
 
@@ -116,7 +118,11 @@ def start_pool(processes: int) -> ProcessPoolExecutor:
     """Start so many processes that end with this one."""
     # Spawned, since a fork would copy the threads' locks along with the memory.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_obey_parent)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_obey_parent)
+    with _hold_ctrl_c():
+        for _ in range(processes):
+            pool.submit(os.getpid)  # while no process is idle, each task starts one
+    return pool
 
 
 def start_processes(
@@ -125,9 +131,32 @@ def start_processes(
     """Start a process for each tuple of arguments; they end with this one."""
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_run, args=(function, *words)) for words in arguments]
-    for process in processes:
-        process.start()
+    with _hold_ctrl_c():
+        for process in processes:
+            process.start()
     return list(processes)
+
+
+@contextmanager
+def _hold_ctrl_c() -> Iterator[None]:
+    """Let a Ctrl-C wait until the block ends; the processes that it starts never hear one.
+
+    They inherit the mask. What else runs here may still be sent the signal, and Python then
+    interrupts the main thread.
+    """
+    held: list[int] = []
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _run(function: Callable[..., None], *arguments: object) -> None:
@@ -136,8 +165,7 @@ def _run(function: Callable[..., None], *arguments: object) -> None:
 
 
 def _obey_parent() -> None:
-    """Let no process outlive a parent that was killed, or answer a Ctrl-C in its place."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let no process outlive a parent that was killed."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, NonFiniteLossError, exit_code
+from captcha_tagger.base.interrupts import INTERRUPTED
 from captcha_tagger.base.shown import accept_all_characters, escape
-
-INTERRUPTED = 130  # as a shell says of what SIGINT ended
 
 
 def run(main: Callable[..., None], then: Callable[[str], None] | None = None) -> NoReturn:

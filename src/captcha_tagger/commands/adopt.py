@@ -36,7 +36,6 @@ def adopt(
     """
     before = load_params().ingest
     after = propose(source, labels, before)
-    check_source(after.source, after.max_files)
     if sheet:
         _check_sheet(sheet, Path(after.source))
     lines, tally = survey(Path(after.source), after, sheet)
@@ -58,11 +57,14 @@ def propose(source: Path, labels: Path | None, before: Ingest) -> Ingest:
         if path and not path.exists():
             raise InputError(f"{path}: no such folder, zip or table")
     images_in, table = (source, labels) if labels else _find_images(source, before)
+    check_source(name_path(images_in), before.max_files)
     images = list_images(images_in, before)
     changes: dict[str, Any] = {"source": name_path(images_in), "unlabelled": "reject"}
     found = (table, match_table(table, images)) if table else _find_table(images_in, images, before)
     if found:
         path, match = found
+        if not match.labelled:
+            raise InputError(f"{path}: gives none of the {len(images)} images a text")
         changes |= {"labels": name_path(path), "label_columns": list(match.columns)}
         if match.unlabelled:
             changes["unlabelled"] = "skip"
@@ -89,10 +91,10 @@ def track(path: Path) -> None:
         return
     while _git("check-ignore", "--quiet", "--", str(path.parent)):
         path = path.parent  # Git takes no .dvc file inside a folder that it ignores
-    dvc = [sys.executable, "-m", "dvc", "add", "--quiet", str(path)]
+    dvc = [sys.executable, "-m", "dvc", "add", "--", str(path)]
     done = subprocess.run(dvc, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = " ".join((done.stderr or done.stdout).split())
+        reason = done.stderr.partition("ERROR: ")[2].partition("\n")[0]
         raise InputError(f"{path}: dvc add failed: {reason}")
     # `--temp` and `--queue` copy what Git has at least staged.
     for file in (path.parent / ".gitignore", Path(f"{path}.dvc")):

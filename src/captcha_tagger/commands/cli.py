@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, exit_code
+from captcha_tagger.base.interrupts import INTERRUPTED
 from captcha_tagger.base.shown import accept_all_characters, escape
-from captcha_tagger.base.stage import INTERRUPTED
 
 MODEL = "data/fine_tune/model"
 
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     label = commands.add_parser("label", help="label images on a page that proposes their texts")
     label.add_argument("folder", type=Path, metavar="FOLDER", help="a folder or zip of images")
     label.add_argument("--out", type=Path, default=Path("labels.csv"), help="the table that grows")
-    label.add_argument("--model", help="who proposes: model folder, MLflow run id or alias")
+    label.add_argument("--model", help="who proposes: model folder, run id, alias, or shipped")
     label.set_defaults(run=_label)
 
     export = commands.add_parser("export", help="write the model as a file for other programs")
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1")
-    ui.add_argument("--port", type=int, default=5000)
+    ui.add_argument("--port", type=int, default=5000, help="0 for any that is free")
     ui.set_defaults(run=_ui)
 
     record = commands.add_parser("record", help="complete the MLflow store from what is on disk")

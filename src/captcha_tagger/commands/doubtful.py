@@ -21,6 +21,8 @@ def propose_corrections(params: Params, out: Path, *, folds: int, first: int) ->
     for folder in (INGEST, BACKBONE):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run dvc repro ingest backbone")
+    if out.suffix.lower() != ".csv":
+        raise InputError(f"{out}: proposals are written as CSV; name a .csv by --out")
     read_known(out)  # a damaged file is told now, not after the training
     data = load_unsplit(INGEST)
     machine = set_up(params.compute)

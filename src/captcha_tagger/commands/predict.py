@@ -8,7 +8,6 @@ import json
 import re
 import sys
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import count_cores
 from captcha_tagger.base.shown import escape
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
@@ -67,13 +65,9 @@ def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> i
 
 
 def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Outcome]]:
-    """The answers in the files' order, a batch at a time; each core works on a batch of its own."""
+    """The answers in the files' order, a batch at a time."""
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    pool = ThreadPoolExecutor(count_cores())
-    try:
-        yield from pool.map(partial(_answer, predictor), batches)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return predictor.spread(partial(_answer, predictor), batches)
 
 
 def _answer(predictor: Predictor, files: list[Path]) -> list[Outcome]:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import limit_seconds
+from captcha_tagger.base.patterns import limit_pattern
 from captcha_tagger.data.labels import clean_text, read_text
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.source.limits import Found
-
-SECONDS = 2.0  # a pattern takes microseconds a name, or years: (a+)+ where it does not match
 
 
 def read_texts(files: Sequence[Found], params: Ingest) -> list[str | Reject]:
@@ -18,14 +16,8 @@ def read_texts(files: Sequence[Found], params: Ingest) -> list[str | Reject]:
     InputError when the pattern is so slow that it would never end.
     """
     texts: list[str | Reject] = []
-    try:
-        with limit_seconds(SECONDS):
-            texts.extend(_read_text(found, params) for found in files)
-    except TimeoutError:
-        name = files[len(texts)].file
-        raise InputError(
-            f"ingest.name_pattern: too slow on {name!r}; let it repeat nothing that repeats"
-        ) from None
+    with limit_pattern("ingest.name_pattern", lambda: files[len(texts)].file):
+        texts.extend(_read_text(found, params) for found in files)
     return texts
 
 

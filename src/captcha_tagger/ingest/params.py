@@ -1,10 +1,10 @@
 """The section `ingest` of params.yaml."""
 
-import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
+from captcha_tagger.base.patterns import compile_pattern
 from captcha_tagger.base.settings import Count, Section, Share
 from captcha_tagger.data.labels import Case
 from captcha_tagger.source.limits import MOST_PIXELS
@@ -28,12 +28,9 @@ class Ingest(Section):
     max_compression_ratio: Annotated[float, Field(ge=1)]
     max_image_pixels: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 
-    @model_validator(mode="after")
-    def _pattern_names_the_text(self) -> Self:
-        try:
-            groups = re.compile(self.name_pattern).groupindex
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"name_pattern is no regular expression: {error}") from error
-        if "text" not in groups:
-            raise ValueError("name_pattern needs a group (?P<text>...)")
-        return self
+    @field_validator("name_pattern")
+    @classmethod
+    def _names_the_text(cls, pattern: str) -> str:
+        if "text" not in compile_pattern(pattern).groupindex:
+            raise ValueError("needs a group (?P<text>...)")
+        return pattern

@@ -84,8 +84,10 @@ def check_tally(tally: Tally, max_rejected: float, source: Path) -> None:
     files = tally.rows + tally.rejected
     reasons = "; ".join(f"{file}: {reason}" for reason, file in tally.examples.items())
     if not files:
-        left_out = ", but for those that are left out" if tally.excused else ""
-        raise InputError(f"{source}: holds no images{left_out}; set ingest.source")
+        if tally.excused:
+            what = "no images but those that are left out; look at ingest.labels and .corrections"
+            raise InputError(f"{source}: holds {what}")
+        raise InputError(f"{source}: holds no images; set ingest.source")
     if not tally.rows:
         raise InputError(f"{source}: none of its {files} files can be used: {reasons}")
     if tally.rejected > max_rejected * files:

@@ -1,10 +1,10 @@
 """The section `read` of params.yaml: how a text is read from what the columns say."""
 
-import re
 from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from captcha_tagger.base.patterns import compile_pattern
 from captcha_tagger.base.settings import Section
 
 
@@ -20,10 +20,7 @@ class Read(Section):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"not a regular expression: {error}") from None
+        compile_pattern(pattern or "")
         return pattern
 
     @model_validator(mode="after")

@@ -11,10 +11,12 @@ Sources: Graves et al., "Connectionist Temporal Classification" (2006); Hannun e
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.base.patterns import limit_pattern
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.params import GREEDY, Read
 
@@ -83,19 +85,17 @@ def search(
 ) -> tuple[Prefix, float]:
     """The most probable text of one image (columns, labels + 1), labels by number, and its prob.
 
-    Given a pattern, that is its share of the probs of all texts of the beam that match.
+    Given a pattern, that is its share of the probs of all texts of the beam that match. InputError
+    when the pattern is so slow that it would never end; then for a main thread alone.
     """
-    matches = re.compile(pattern).fullmatch if pattern is not None else None
-    finals = [
-        prefix
-        for prefix in _grow_beam(probs)
-        if matches is None or matches("".join(vocabulary[label] for label in prefix))
-    ]
+    finals = _grow_beam(probs)
+    if pattern is not None:
+        finals = _keep_matching(finals, vocabulary, pattern)
     if not finals:
         return (), 0.0
     found = np.array(text_probs(np.broadcast_to(probs, (len(finals), *probs.shape)), finals))
     best = int(found.argmax())
-    every = 1.0 if matches is None else max(found.sum(), np.finfo(float).tiny)
+    every = 1.0 if pattern is None else max(found.sum(), np.finfo(float).tiny)
     return finals[best], float(found[best] / every)
 
 
@@ -144,6 +144,16 @@ def _grow_beam(probs: Probs) -> list[Prefix]:
         kept = sorted(grown, key=lambda prefix: -sum(grown[prefix]))[:BEAM_WIDTH]
         beam = {prefix: grown[prefix] for prefix in kept}
     return list(beam)
+
+
+def _keep_matching(
+    prefixes: Sequence[Prefix], vocabulary: Sequence[str], pattern: str
+) -> list[Prefix]:
+    texts = ["".join(vocabulary[label] for label in prefix) for prefix in prefixes]
+    matched: list[bool] = []
+    with limit_pattern("read.pattern", lambda: texts[len(matched)]):
+        matched.extend(re.fullmatch(pattern, text) is not None for text in texts)
+    return list(compress(prefixes, matched))
 
 
 def _runs(path: Labels, blank: int) -> list[tuple[int, int, int]]:

@@ -4,14 +4,14 @@ A model folder -> Predictor. Images come as encoded bytes or as arrays of any si
 as paths: a server that opened paths would read its host's files to strangers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from captcha_tagger.source.decoding import Pixels, decode
 
 BATCH = 16  # up to 64 are as fast, 128 leave the cache and take a fifth more time
 MAX_PIXELS = 20_000_000
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,24 @@ class Predictor:
             yield from self.answer(pixels)  # a pool of threads costs more than an image
             return
         batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-        with ThreadPoolExecutor(count_cores()) as pool:
-            yield from chain.from_iterable(pool.map(self.answer, batches))
+        yield from chain.from_iterable(self.spread(self.answer, batches))
+
+    def spread(
+        self, function: Callable[[Item], Result], batches: Iterable[Item]
+    ) -> Generator[Result]:
+        """function(batch) for each batch, in order; each core works on a batch of its own.
+
+        Only on the main thread can matching a pattern be ended, and a beam keeps the interpreter
+        busy anyway: then all is done there.
+        """
+        if self._how.pattern is not None:
+            yield from map(function, batches)
+            return
+        pool = ThreadPoolExecutor(count_cores())
+        try:
+            yield from pool.map(function, batches)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def answer(self, batch: Sequence[Pixels]) -> list[Prediction]:
         """The predictions of one batch, computed on the calling thread."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
-from captcha_tagger.base.shown import escape
+from captcha_tagger.base.shown import UNFIT, escape
 from captcha_tagger.source.source import walk
 
 OUTPUT = Path("data/ingest")
@@ -20,6 +20,8 @@ def check_source(source: str, max_files: int) -> None:
     """InputError names the first file, or what else about the source, that DVC would trip over."""
     if "://" in source:
         raise InputError(f"{source}: an address; download it, and name the folder or zip")
+    if UNFIT.search(source):
+        raise InputError(f"{source}: its name holds control or undecodable characters; rename it")
     path = Path(source)
     if not path.exists():
         raise InputError(f"{source}: no such folder or zip")

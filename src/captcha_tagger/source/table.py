@@ -50,7 +50,9 @@ def _iterate_csv(file: TextIO, path: Path) -> Iterator[NumberedRow]:
     header = file.readline()
     delimiter = max(DELIMITERS, key=header.count)
     columns = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
-    reader = csv.reader(file, delimiter=delimiter)
+    if twice := [name for name in columns if name and columns.count(name) > 1]:
+        raise InputError(f"{path}:1: two columns are called {twice[0]!r}; rename one")
+    reader = csv.reader(file, delimiter=delimiter, strict=True)  # an open quote hides all rows
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
@@ -74,7 +76,8 @@ def _iterate_json(file: TextIO, path: Path) -> Iterator[NumberedRow]:
         if not isinstance(content, dict):
             raise InputError(f"{path}:{number}: not a JSON object")
         # What is neither a text nor a whole number is no text of an image, and no row needs it.
-        kept = {key: value for key, value in content.items() if type(value) in (str, int)}
+        cells = {key: "" if value is None else value for key, value in content.items()}
+        kept = {key: value for key, value in cells.items() if type(value) in (str, int)}
         yield NumberedRow(number, {key: str(value).strip() for key, value in kept.items()})
 
 

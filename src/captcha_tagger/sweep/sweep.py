@@ -169,9 +169,9 @@ def _keep_plan(path: Path, name: str, plan: dict[str, Any]) -> None:
 
 def _list_links(root: Path) -> Iterator[str]:
     """What the stages read beside code and each other's outputs."""
-    stages = read_lineage(root).stages.values()
-    made = {out for stage in stages for out in stage.outs}
-    for path in sorted({dep for stage in stages for dep in stage.deps} - made):
+    lineage = read_lineage(root)
+    read = {dep for stage in lineage.stages.values() for dep in stage["deps"]}
+    for path in sorted(read - lineage.makers.keys()):
         if not Path(path).is_absolute() and not path.startswith(CODE) and (root / path).exists():
             yield path
 
