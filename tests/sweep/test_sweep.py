@@ -98,6 +98,20 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(project: Project) -> None:
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_ctrl_c_ends_the_trials_too(project: Project) -> None:
+    clone = project.root / ".state/sweeps/stopped/1"
+    with start(project, "--set", "split.seed=1,2", "--name", "stopped") as process:
+        while not [one for one in list_below(clone) if "exp" in one.cmdline()]:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate()[0]
+    assert (process.returncode, told.splitlines()[-1]) == (
+        130, "captcha-tagger sweep: interrupted",
+    )  # fmt: skip
+    assert list_below(clone.parent) == []
+
+
 def test_what_would_not_be_valid_is_said_before_anything_runs(project: Project) -> None:
     done = project.tagger("sweep", "--set", "fine_tune.epochs=1,many", check=False)
     assert done.returncode == 2

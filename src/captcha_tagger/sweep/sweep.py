@@ -93,8 +93,7 @@ def _run_all(waiting: dict[int, Trial], name: str, total: int, run: Runner, jobs
         for trial in waiting.values():
             end_processes_below(trial.clone)
         raise
-    finally:
-        pool.shutdown()
+    pool.shutdown()
     return failed
 
 

@@ -84,7 +84,7 @@ def _prepare(trial: Trial, log: int) -> None:
     if state.exists() and not kept.exists():
         state.rename(kept)
     shutil.rmtree(trial.clone, ignore_errors=True)
-    _run(["git", "clone", "--quiet", "--no-hardlinks", trial.root, trial.clone], trial.root, log)
+    _run(["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
     if kept.exists():
         kept.rename(state)
     if trial.patch:
