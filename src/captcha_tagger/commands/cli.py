@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--beam", action="store_true", help="add up all paths of a text: slower")
     predict.add_argument("--pattern", help="what a text must match, such as '[a-z0-9]{5}'")
     predict.add_argument("--json", action="store_true", help="print JSON for programs")
+    predict.add_argument("--out", type=Path, help="write a Parquet file and print nothing")
     predict.set_defaults(run=_predict)
 
     serve = commands.add_parser("serve", help="answer on a page, and to programs, by HTTP")
@@ -199,7 +200,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     beam = arguments.beam or arguments.pattern is not None
     words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
     how = validate(Read, words, "read.")
-    return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
+    return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how, out=arguments.out)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
