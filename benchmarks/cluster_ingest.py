@@ -27,8 +27,7 @@ from ruamel.yaml import YAML
 
 from captcha_tagger.base.files import hash_path
 from captcha_tagger.base.processes import count_cores
-
-SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+from captcha_tagger.cluster.session import ENVIRONMENT
 
 
 class Run(NamedTuple):
@@ -79,7 +78,7 @@ def list_resident_bytes(stage: int) -> list[int]:
 
 def start_nodes() -> Any:
     """Two nodes of Ray, each with half of the cores."""
-    os.environ.update(SETTINGS, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    os.environ.update(ENVIRONMENT, RAY_AUTH_TOKEN=secrets.token_hex(32))
     from ray.cluster_utils import Cluster  # reads them when it is imported
 
     cores = max(1, count_cores() // 2)
