@@ -105,19 +105,23 @@ def main() -> None:
 
         def lose() -> None:
             if options.lose:
-                remove = cluster.remove_node
-                threading.Thread(target=remove, args=(cluster.other,), daemon=True).start()
+                threading.Thread(
+                    target=cluster.remove_node,
+                    args=(cluster.other,),
+                    kwargs={"allow_graceful": False},
+                    daemon=True,
+                ).start()
 
         try:
             two = run_stage(work / "images", work / "cluster", cluster.address, lose)
         finally:
             cluster.shutdown()
-    print("   images | local images/s | two nodes | largest MB local | two nodes | equal")
-    print(
-        f"{options.images:9,} | {options.images / local.seconds:14,.0f} | "
-        f"{options.images / two.seconds:9,.0f} | {local.largest / MEGABYTE:16,.0f} | "
-        f"{two.largest / MEGABYTE:9,.0f} | {'yes' if local.md5 == two.md5 else 'NO'}"
-    )
+        print("   images | local images/s | two nodes | largest MB local | two nodes | equal")
+        print(
+            f"{options.images:9,} | {options.images / local.seconds:14,.0f} | "
+            f"{options.images / two.seconds:9,.0f} | {local.largest / MEGABYTE:16,.0f} | "
+            f"{two.largest / MEGABYTE:9,.0f} | {'yes' if local.md5 == two.md5 else 'NO'}"
+        )
 
 
 if __name__ == "__main__":
