@@ -76,8 +76,8 @@ def list_resident_bytes(stage: int) -> list[int]:
     return sizes
 
 
-def start_nodes() -> Any:
-    """Two nodes of Ray, each with half of the cores."""
+def start_nodes() -> tuple[Any, Any]:
+    """A Ray of two nodes, each with half of the cores; and the second of them."""
     os.environ.update(ENVIRONMENT, RAY_AUTH_TOKEN=secrets.token_hex(32))
     from ray.cluster_utils import Cluster  # reads them when it is imported
 
@@ -85,8 +85,7 @@ def start_nodes() -> Any:
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False}
     )
-    cluster.other = cluster.add_node(num_cpus=cores)
-    return cluster
+    return cluster, cluster.add_node(num_cpus=cores)
 
 
 def main() -> None:
@@ -101,13 +100,13 @@ def main() -> None:
         work = Path(name).resolve()
         add_images(options.source, work / "images", options.images)
         local = run_stage(work / "images", work / "local", None, lambda: None)
-        cluster = start_nodes()
+        cluster, second = start_nodes()
 
         def lose() -> None:
             if options.lose:
                 threading.Thread(
                     target=cluster.remove_node,
-                    args=(cluster.other,),
+                    args=(second,),
                     kwargs={"allow_graceful": False},
                     daemon=True,
                 ).start()
