@@ -74,8 +74,8 @@ def introduce(args: argparse.Namespace) -> str:
         "# From a folder of pictures to a model\n\n"
         f"`python benchmarks/own_data.py FOLDER` made this page from the captchas of *{name(args)}*"
         f" ({describe_machine()}). Every command ran as it stands here, in a fresh clone for each "
-        "part, after `make setup` and `source .venv/bin/activate`. What DVC advises is left out, and "
-        "so are the lines of epochs."
+        "part, after `make setup` and `source .venv/bin/activate`. What DVC advises is left out, "
+        "and so are the lines of epochs."
     )
 
 
