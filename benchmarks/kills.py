@@ -123,12 +123,12 @@ def kill(
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(share * seconds[started])
                     break
-                in_stage = any("stages/" in " ".join(words) for words in _commands(process.pid))
+                hit = _find_stage(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                tally.stages[started] += 1
-                tally.in_dvc += not in_stage
-                tally.resumable += any((root / ".state" / "resume").glob(f"{started}-*.pt"))
+                tally.stages[hit or started] += 1
+                tally.in_dvc += hit is None
+                tally.resumable += any((root / ".state" / "resume").glob(f"{hit}-*.pt"))
                 return
     if process.returncode:
         raise SystemExit("".join(echo) + f"dvc repro failed with exit code {process.returncode}")
@@ -194,14 +194,14 @@ def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterat
             yield line.removeprefix(RUNNING).split("'")[0]
 
 
-def _commands(pid: int) -> list[list[str]]:
-    found = []
+def _find_stage(pid: int) -> str | None:
+    """The stage whose script runs under a process: it may be a later one than was waited for."""
     for child in psutil.Process(pid).children(recursive=True):
-        try:
-            found.append(child.cmdline())
-        except psutil.NoSuchProcess:
-            continue
-    return found
+        with suppress(psutil.NoSuchProcess):
+            for word in child.cmdline():
+                if word.startswith("stages/"):
+                    return Path(word).stem
+    return None
 
 
 def main() -> None:

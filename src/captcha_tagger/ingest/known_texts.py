@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from captcha_tagger.base.files import hash_file
+from captcha_tagger.base.shown import UNFIT
 from captcha_tagger.data.labels import Case
 from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
 from captcha_tagger.ingest.label_file import Labels, read_labels
@@ -75,7 +76,7 @@ class KnownTexts:
 
     def excuse(self, listed: Listed) -> Listed:
         """The tables themselves may lie in the source."""
-        if refuse_name(listed.name) is None:
+        if refuse_name(listed.name) is None or UNFIT.search(listed.name):  # the latter is no path
             return listed
         path = os.path.realpath(os.path.join(self.params.source, listed.name))  # noqa: PTH118
         tables = (self.params.labels, self.params.corrections)
