@@ -194,7 +194,7 @@ def test_colour_is_kept_on_request(tmp_path):
 def test_the_heavy_libraries_stay_unloaded_until_a_plot(tmp_path):
     imports = run_stage(tmp_path, "nowhere", PYTHONPROFILEIMPORTTIME="1").stderr
     assert "captcha_tagger.ingest.ingest" in imports
-    heavy = ("torch", "mlflow", "matplotlib", "scipy", "sklearn")
+    heavy = ("torch", "mlflow", "matplotlib", "scipy", "sklearn", "ray")
     assert not any(f" {name}\n" in imports for name in heavy)
 
 
