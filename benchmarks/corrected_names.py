@@ -83,9 +83,9 @@ def correct(clone: FreshClone, truth: Texts, wrong: set[str]) -> None:
     ranks = [rank for rank, (file, _) in enumerate(proposed, start=1) if file in wrong]
     right = sum(truth[file] == text for file, text in proposed if file in wrong)
     print(f"\n{len(ranks)} of {len(wrong)} found, at ranks {ranks}; {right} with the right text")
-    for file, text in proposed:
+    for rank, (file, text) in enumerate(proposed, start=1):
         if file not in wrong:
-            print(f"not made wrong: {file}, perhaps {text}")
+            print(f"not made wrong, at rank {rank}: {file}, perhaps {text}")
             transcript.run(f"sed -i '/^{file},/d' corrections.csv")
     transcript.run("dvc exp run -n corrected")
     clone.settle()

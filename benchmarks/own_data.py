@@ -6,7 +6,7 @@ FOLDER holds captchas named after their texts; --slip says what one shows whose 
 part works in a fresh clone of what is committed here: first with the folder as it is, but for some
 names that are made wrong, to be found; then with images that are named by number, and a CSV; then
 without any text, and a person at the page of `captcha-tagger label`, whom a real Chromium plays.
---parts runs only some anew; of the others the page has what an earlier call kept under
+--parts runs only some anew, or none; of the others the page has what an earlier call kept under
 .state/own-data/. Figures come last.
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
     args = parser.parse_args()
     truth = read_names(args.folder) | dict(slip.split("=", 1) for slip in args.slip)
     KEPT.mkdir(parents=True, exist_ok=True)
-    for part in args.parts.split(","):
+    for part in filter(None, args.parts.split(",")):
         write_json(KEPT / f"{part}.json", run(part, args, truth))
     kept = [read_json(path) for part in PARTS if (path := KEPT / f"{part}.json").exists()]
     figures = tabulate([one["row"] for one in kept], COLUMNS, "github")
@@ -74,7 +74,8 @@ def introduce(args: argparse.Namespace) -> str:
         "# From a folder of pictures to a model\n\n"
         f"`python benchmarks/own_data.py FOLDER` made this page from the captchas of *{name(args)}*"
         f" ({describe_machine()}). Every command ran as it stands here, in a fresh clone for each "
-        "part. What DVC advises is left out, and so are the lines of epochs."
+        "part, after `make setup` and `source .venv/bin/activate`. What DVC advises is left out, "
+        "and so are the lines of epochs."
     )
 
 

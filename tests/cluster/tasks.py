@@ -52,9 +52,13 @@ def judge_poison(batch: Sequence[Asked], **keys: Any) -> Judged:
     return judge_batch(batch, **keys)
 
 
-def judge_slowly(batch: Sequence[Asked], **keys: Any) -> Judged:
-    """As ingest does, and so slow that something can happen meanwhile."""
-    time.sleep(0.1)
+def judge_on_a_node(batch: Sequence[Asked], **keys: Any) -> Judged:
+    """As ingest does, but slowly, and says on which node of Ray: `nodes/ID`."""
+    import ray
+
+    Path("nodes").mkdir(exist_ok=True)
+    Path("nodes", ray.get_runtime_context().get_node_id()).touch()
+    time.sleep(0.2)
     return judge_batch(batch, **keys)
 
 

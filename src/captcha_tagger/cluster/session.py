@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from captcha_tagger.base.errors import InputError
@@ -23,6 +24,7 @@ from captcha_tagger.base.processes import count_cores
 from captcha_tagger.cluster.address import INSIDE
 
 LOOPBACK = "127.0.0.1"
+SOURCE = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}  # read on import
 TOKEN, THREADS = "RAY_AUTH_TOKEN", "OMP_NUM_THREADS"
 STORE_BYTES = 100_000_000  # results are small: what is large goes through files
@@ -48,18 +50,24 @@ class Session:
         )
         # Ray's own retries would take the process that a damaged image ends for an accident.
         self._task = ray.remote(max_retries=0, num_cpus=1)(_run)
-        self.num_cores = int(ray.cluster_resources().get("CPU", 0))
+        resources = ray.cluster_resources()
+        self.num_cores = int(resources.get("CPU", 0))
+        self.num_machines = sum(node["Alive"] for node in ray.nodes())
+        # Ray hides the GPUs from a task that asks for none.
+        self._large = {"num_gpus": min(1, int(resources.get("GPU", 0)))}
         if not self.num_cores:
             raise InputError("compute.cluster: no machine of this Ray has a core to work on")
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """function(*arguments) from some task; begun again where its process or machine is lost.
+        """function(*arguments) from a task of some machine, with a GPU where there are any; begun
+        again where its process or machine is lost.
 
         May be called from many threads at once. ChildProcessError when it is lost again and again.
         """
         for _ in range(ATTEMPTS):
             with suppress(_LostError):
-                found: Result = self._get(self._submit(function, *arguments))
+                task = self._task.options(**self._large, scheduling_strategy="SPREAD")
+                found: Result = self._get(task.remote(self._home, function, arguments))
                 return found
         raise ChildProcessError(
             f"its process was lost {ATTEMPTS} times, perhaps for want of memory"
@@ -125,11 +133,14 @@ class Session:
         try:
             return self._ray.get(task)
         except errors.RayTaskError as error:  # its text is a traceback of two machines
-            raise error.cause from None
+            cause = error.cause
         except self._lost:
             raise _LostError from None
         except errors.RayError as error:
-            raise ConnectionError(f"Ray does not answer: {_first_line(error)}") from None
+            cause = error
+        if isinstance(cause, errors.RayError):
+            raise ConnectionError(f"Ray cannot run a task: {_first_line(cause)}")
+        raise cause
 
 
 class _LostError(Exception):
@@ -190,14 +201,13 @@ def _start(ray: Any) -> None:
     services = ray._private.services
     find_address, services.get_node_ip_address = services.get_node_ip_address, lambda *_: LOOPBACK
     try:
-        ray.init(
-            address="local",
+        _connect(
+            ray,
+            "local",
             num_cpus=count_cores(),
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
             _node_ip_address=LOOPBACK,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
         )
     finally:
         services.get_node_ip_address = find_address
@@ -209,10 +219,22 @@ def _join(ray: Any, address: str) -> None:
         if address != "auto":
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _connect(ray, address)
     except (OSError, RuntimeError, ray.exceptions.RayError) as error:
         where = f"compute.cluster: no Ray answers at {address}"
         raise InputError(f"{where} ({_first_line(error)}); {advice}") from None
+
+
+def _connect(ray: Any, address: str, **options: Any) -> None:
+    """Have tasks run the code that runs here, rather than what their machine has installed."""
+    code = f"{SOURCE}{os.pathsep}${{PYTHONPATH}}"  # Ray fills in the machine's own
+    ray.init(
+        address=address,
+        runtime_env={"env_vars": {"PYTHONPATH": code}},
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **options,
+    )
 
 
 def _fill_in(wanted: dict[str, str]) -> dict[str, str]:

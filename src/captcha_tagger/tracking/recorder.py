@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
 from captcha_tagger.tracking.sampling import is_alive, sample_process
 
 EVERY_SECONDS = 10.0
+NONE: Mapping[str, str] = {}
 KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
 
@@ -35,6 +37,8 @@ def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
     origin = read_origin(lineage)
     _keep_facts(lineage, stage, pid, origin)
+    if _is_left_to_others():
+        return True
     _put(lineage, seen, origin)
     _let_go(step_aside=soon)
     _sweep()
@@ -55,8 +59,24 @@ def record_workspace() -> list[str]:
     return store.record_all(store.connect(create=True))
 
 
+def record_clone(clone: Path, tags: dict[str, str]) -> list[str]:
+    """Record what a clone of this repository has on disk, with these tags beside its own.
+
+    Its trainings ran with CAPTCHA_TAGGER_RECORD=keep. Raises as `record_workspace`.
+    """
+    from captcha_tagger.tracking import store  # slow to import
+
+    seen, lineage = time.time_ns(), read_lineage(clone)
+    for facts in (clone / ".state" / "facts").glob("*"):
+        shutil.copytree(facts, state_folder() / "facts" / facts.name, dirs_exist_ok=True)
+    _put(lineage, seen, {NAME: name_run(lineage)}, tags)
+    return store.record_all(store.connect(create=True))
+
+
 def follow(journal: Path) -> None:
     """Carry the curves of a training to the store until it ends, without getting in its way."""
+    if _is_left_to_others():
+        return
     stage = journal.name.rpartition("-")[0]
     lineage = read_lineage(Path.cwd(), stage)
     phases, origin = _read_phases(lineage, set(PHASES) - {stage}), read_origin(lineage)
@@ -73,6 +93,11 @@ def follow(journal: Path) -> None:
             time.sleep(EVERY_SECONDS)
 
 
+def _is_left_to_others() -> bool:
+    """Whether somebody else records this, from the facts that are kept here."""
+    return os.environ.get("CAPTCHA_TAGGER_RECORD") == "keep"
+
+
 def _find_status(facts: dict[str, Any]) -> str:
     """How a training that told these facts goes on, or how it ended."""
     status = str(facts["status"])
@@ -83,7 +108,9 @@ def _find_status(facts: dict[str, Any]) -> str:
     return "KILLED" if status == "RUNNING" else "FAILED"
 
 
-def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
+def _put(
+    lineage: Lineage, seen: int, origin: dict[str, str], tags: Mapping[str, str] = NONE
+) -> None:
     """Put what has trained into the outbox; where its own training said its origin, that counts."""
     phases = _read_phases(lineage, lineage.trusted & set(PHASES))
     for phase in phases:
@@ -91,7 +118,7 @@ def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
         if facts.get("row") == lineage.key("fine_tune"):
             origin = facts["origin"]
     if phases:
-        outbox.put(build_row(lineage, phases, origin), seen, lineage)
+        outbox.put(build_row(lineage, phases, {**origin, **tags}), seen, lineage)
 
 
 def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
