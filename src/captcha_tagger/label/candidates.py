@@ -20,7 +20,7 @@ from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.ingest.ingest import map_files
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.label.reader import Reader, Seen
-from captcha_tagger.source.decoding import CRASH, decode, open_image
+from captcha_tagger.source.decoding import CRASH, bound_memory, decode, open_image
 from captcha_tagger.source.limits import Found
 from captcha_tagger.source.source import Source
 
@@ -72,7 +72,8 @@ def look_at(source: Source, max_pixels: int, reader: Reader) -> Candidates:
 
 def view(batch: Sequence[Found], shape: Shape, max_pixels: int) -> list[View | Reject]:
     """What there is to see of each file, or why there is nothing."""
-    return [_view(found, shape, max_pixels) for found in batch]
+    with bound_memory(max_pixels):
+        return [_view(found, shape, max_pixels) for found in batch]
 
 
 def _view(found: Found, shape: Shape, max_pixels: int) -> View | Reject:
