@@ -65,11 +65,14 @@ crossval: setup  ## cross-validate the params on FOLDER: 5 folds x 3 seeds
 lr-find: setup  ## find train_head.learning_rate by a range test, with a plot
 	captcha-tagger lr-find
 
+# A worker for each core, with a core of its own; who is done takes tests from the others.
+PYTEST := OMP_NUM_THREADS=1 pytest -n logical --dist worksteal
+
 test: setup  ## run the fast tests
-	pytest
+	$(PYTEST)
 
 test-slow: setup  ## run the slow tests: kills, real servers, a real browser
-	pytest -m slow
+	$(PYTEST) -m slow
 
 lint: setup  ## check style and types
 	ruff check .

@@ -3,9 +3,10 @@
 DVC and the stage under it are killed together while a chosen stage runs or is being committed, at a
 uniformly drawn share of the time that the stage took undisturbed; then `dvc repro` is started again
 and killed again, in the same stage or a later one, and so on to the last, after which it is left to
-finish. That is one pass; all stages take equal turns until the wanted number of kills is reached.
+finish. That is one pass, in which all stages take equal turns; passes follow until there were as
+many kills as wanted. After each, MLflow has one row, and it is finished.
 
-python benchmarks/kills.py [--kills 60] [--per-pass 30] [--seed 0]
+python benchmarks/kills.py [--kills 20] [--per-pass 20] [--seed 0]
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from captcha_tagger.reproduce.verify import (
 )
 
 RUNNING = "Running stage '"
+RECORDED = {"CAPTCHA_TAGGER_RECORD": "on"}
+SETTLE_SECONDS = 600.0
 TINY: dict[str, dict[str, Any]] = {
     "sample": {"images": 60},
     "backbone": {"source": "synthetic", "images": 320, "batch_size": 16},
@@ -52,6 +56,7 @@ class Tally:
     """What the kills hit, and what it took to go on."""
 
     stages: Counter[str] = field(default_factory=Counter)
+    late: int = 0  # moments at which the last stage had ended already
     in_dvc: int = 0  # no stage process: DVC was hashing, committing or starting
     resumable: int = 0  # a resume file was there
     recovered: list[str] = field(default_factory=list)
@@ -59,6 +64,7 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         self.stages += other.stages
+        self.late += other.late
         self.in_dvc += other.in_dvc
         self.resumable += other.resumable
         self.recovered += other.recovered
@@ -75,12 +81,12 @@ def shrink(root: Path, sections: dict[str, dict[str, Any]] | None = None) -> Pat
     return root
 
 
-def start(root: Path) -> "subprocess.Popen[str]":
+def start(root: Path, surroundings: dict[str, str]) -> "subprocess.Popen[str]":
     """Start `dvc repro` as the leader of its own process group."""
     return subprocess.Popen(
         [*DVC, "repro"],
         cwd=root,
-        env=environment(),
+        env=environment() | surroundings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -91,7 +97,7 @@ def start(root: Path) -> "subprocess.Popen[str]":
 def time_stages(root: Path) -> dict[str, float]:
     """Run undisturbed; the seconds of each stage from its start to that of the next."""
     starts: dict[str, float] = {}
-    with start(root) as process:
+    with start(root, {}) as process:
         for stage in _stages_started(process, echo=[]):
             starts[stage] = time.monotonic()
     if process.returncode:
@@ -100,35 +106,48 @@ def time_stages(root: Path) -> dict[str, float]:
     return {stage: end - begun for (stage, begun), end in zip(starts.items(), ends, strict=True)}
 
 
-def kill(root: Path, stage: str, share: float, seconds: dict[str, float], tally: Tally) -> bool:
-    """Kill `dvc repro` in the stage, or in the first after it that runs; False if none does."""
+def kill(
+    root: Path,
+    stage: str,
+    share: float,
+    seconds: dict[str, float],
+    tally: Tally,
+    surroundings: dict[str, str],
+) -> None:
+    """Kill `dvc repro` in the stage, or in the first after it that runs, if any is left."""
     names = list(seconds)
     echo: list[str] = []
-    with start(root) as process:
+    with start(root, surroundings) as process:
         for started in _stages_started(process, echo):
             if names.index(started) >= names.index(stage):
-                time.sleep(share * seconds[started])
-                in_stage = any("stages/" in " ".join(words) for words in _commands(process.pid))
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(share * seconds[started])
+                    break
+                hit = _find_stage(process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                tally.stages[started] += 1
-                tally.in_dvc += not in_stage
-                tally.resumable += any((root / ".state" / "resume").glob(f"{started}-*.pt"))
-                return True
+                tally.stages[hit or started] += 1
+                tally.in_dvc += hit is None
+                tally.resumable += any((root / ".state" / "resume").glob(f"{hit}-*.pt"))
+                return
     if process.returncode:
         raise SystemExit("".join(echo) + f"dvc repro failed with exit code {process.returncode}")
-    return False
+    tally.late += 1
 
 
 def run_with_kills(
-    original: Path, root: Path, moments: list[tuple[str, float]], seconds: dict[str, float]
+    original: Path,
+    root: Path,
+    moments: list[tuple[str, float]],
+    seconds: dict[str, float],
+    surroundings: dict[str, str] | None = None,
 ) -> Tally:
     """One pass through the pipeline, killed at each moment; compared with the original."""
     tally = Tally()
     for stage, share in moments:
-        kill(root, stage, share, seconds, tally)
+        kill(root, stage, share, seconds, tally, surroundings or {})
         tally.recovered += recover(root)
-    reproduce(root)
+    reproduce(root, surroundings=surroundings)
     if difference := compare(original, root):
         tally.differences.append(difference)
     tally.differences += [f"left over: {path}" for path in leftovers(root)]
@@ -146,14 +165,25 @@ def leftovers(root: Path) -> list[Path]:
     )
 
 
-def draw_moments(
-    stages: list[str], kills: int, seed: int, *, per_pass: int
-) -> list[list[tuple[str, float]]]:
-    """Passes of (stage, share of its time) in the stages' order; all stages take equal turns."""
+def list_rows(root: Path) -> list[str]:
+    """How each experiment of the repository ended, as its MLflow store has it."""
+    from mlflow import MlflowClient  # three seconds that the tests need not wait
+
+    end = time.monotonic() + SETTLE_SECONDS
+    while any((root / ".state" / "outbox").glob("*")) and time.monotonic() < end:
+        time.sleep(0.5)  # a recorder is at work
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("captcha-tagger")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return [run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags]
+
+
+def draw_moments(stages: list[str], kills: int, seed: int) -> list[tuple[str, float]]:
+    """A pass of (stage, share of its time) in the stages' order; all stages take equal turns."""
     generator = random.Random(seed)
-    moments = [(i % len(stages), generator.random()) for i in range(kills)]
-    passes = [sorted(moments[i : i + per_pass]) for i in range(0, kills, per_pass)]
-    return [[(stages[stage], share) for stage, share in moments] for moments in passes]
+    first = generator.randrange(len(stages))
+    moments = [((first + i) % len(stages), generator.random()) for i in range(kills)]
+    return [(stages[stage], share) for stage, share in sorted(moments)]
 
 
 def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterator[str]:
@@ -164,51 +194,53 @@ def _stages_started(process: "subprocess.Popen[str]", echo: list[str]) -> Iterat
             yield line.removeprefix(RUNNING).split("'")[0]
 
 
-def _commands(pid: int) -> list[list[str]]:
-    found = []
+def _find_stage(pid: int) -> str | None:
+    """The stage whose script runs under a process: it may be a later one than was waited for."""
     for child in psutil.Process(pid).children(recursive=True):
-        try:
-            found.append(child.cmdline())
-        except psutil.NoSuchProcess:
-            continue
-    return found
+        with suppress(psutil.NoSuchProcess):
+            for word in child.cmdline():
+                if word.startswith("stages/"):
+                    return Path(word).stem
+    return None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--per-pass", type=int, default=30, help="kills before one may finish")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--per-pass", type=int, default=20, help="kills before one may finish")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="kills-"))
     original = shrink(make_clone(Path.cwd(), folder / "undisturbed"))
     seconds = time_stages(original)
-    passes = draw_moments(
-        list(seconds), arguments.kills, arguments.seed, per_pass=arguments.per_pass
-    )
     print(
         f"seed {arguments.seed}; undisturbed: {sum(seconds.values()):.0f} s, "
         f"{count_hashes(original)} hashes of {len(seconds)} stages",
         flush=True,
     )
-    total = Tally()
-    for number, moments in enumerate(passes):
+    total, number = Tally(), 0
+    while (left := arguments.kills - total.stages.total()) > 0:
+        kills = min(left, arguments.per_pass)
+        moments = draw_moments(list(seconds), kills, arguments.seed + number)
         clone = shrink(make_clone(original, folder / f"pass{number}"))
-        tally = run_with_kills(original, clone, moments, seconds)
+        tally = run_with_kills(original, clone, moments, seconds, RECORDED)
+        if (rows := list_rows(clone)) != ["FINISHED"]:
+            tally.differences.append(f"MLflow's rows: {rows}")
         print(
             f"pass {number + 1}: {tally.stages.total()} kills, "
-            f"{tally.differences or 'equal'} {tally.recovered or ''}",
+            f"{tally.differences or 'equal hashes, one finished row'} {tally.recovered or ''}",
             flush=True,
         )
         shutil.rmtree(clone, ignore_errors=True)  # a recorder may still be writing there
         total.add(tally)
+        number += 1
     print("\n| stage | seconds undisturbed | kills |\n|---|---|---|")
     for stage, duration in seconds.items():
         print(f"| {stage} | {duration:.1f} | {total.stages[stage]} |")
     print(
         f"\n{total.stages.total()} kills: {total.in_dvc} in DVC's own work, {total.resumable} with "
         f"a resume file there; DVC's bookkeeping cut off {len(total.recovered)} times; "
-        f"{len(total.differences)} differences"
+        f"{len(total.differences)} differences; {time.monotonic() - began:.0f} s in all"
     )
     shutil.rmtree(folder, ignore_errors=True)
     sys.exit(bool(total.differences))

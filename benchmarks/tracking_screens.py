@@ -32,7 +32,7 @@ SETTLE_MS = 2000
 
 def main(name_a: str, name_b: str, folder: Path) -> None:
     client = tracking.connect()
-    runs = [registry.find_experiment(client, name) for name in (name_a, name_b)]
+    runs = [registry.find_run(client, name) for name in (name_a, name_b)]
     experiment = tracking.ensure_experiment(client)
     name = client.get_run(runs[1]).info.run_name
     port = _free_port()

@@ -8,6 +8,7 @@ from pathlib import Path
 from captcha_tagger.base import stage
 from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.settings import load_section
+from captcha_tagger.cluster.address import load_address
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.ingest.params import Ingest
@@ -17,7 +18,7 @@ from captcha_tagger.ingest.summary import summarize, write_summary
 def main(out: Path) -> None:
     params = load_section("ingest", Ingest)
     with atomic_folder(out) as folder:
-        tally = ingest(Path(params.source), params, folder)
+        tally = ingest(Path(params.source), params, folder, load_address())
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
         write_summary(folder, summary, tally)
 

@@ -15,13 +15,13 @@ KILLS = 8
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_in_every_stage_it_ends_with_the_undisturbed_hashes(
-    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Finished, tmp_path: Path
 ) -> None:
     seed = random.randrange(2**32)
-    (moments,) = draw_moments(list(finished.seconds), KILLS, seed, per_pass=KILLS)
+    moments = draw_moments(list(finished.seconds), KILLS, seed)
     clone = shrink(make_clone(finished.root, tmp_path / "clone"))
     tally = run_with_kills(finished.root, clone, moments, finished.seconds)
-    with capsys.disabled():
-        print(f"\nkills, seed {seed}: {dict(tally.stages)}, {tally.resumable} resumable")
-    assert not tally.differences
-    assert tally.stages.total() == KILLS
+    assert not tally.differences, f"seed {seed}"
+    # A last stage that takes less time than it did undisturbed is over before its moment comes.
+    assert tally.stages.total() == KILLS - tally.late, f"seed {seed}"
+    assert tally.late <= 1, f"seed {seed}"

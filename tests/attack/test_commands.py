@@ -107,6 +107,7 @@ def test_words_that_are_none_are_told_how_it_is_used(
     ),
     Scenario("predict: an empty pattern", leave_alone, ["predict", IMAGE, "--pattern", ""], 0),
     Scenario("serve: no port", leave_alone, ["serve", "--port", "99999"]),
+    Scenario("ui: no port", put("dvc.yaml", ""), ["ui", "--port", "99999"], 2, "is no port"),
     Scenario(
         "serve: another machine", leave_alone, ["serve", "--port", "0", "--host", "192.0.2.1"]
     ),

@@ -95,6 +95,7 @@ def test_a_table_beside_its_images_is_taken_with_them(project: Project) -> None:
     assert (params.source, params.labels) == ("data/mine/images", "data/mine/codes.csv")
     assert params.label_columns == ["Id", "Label"]
     assert "data/mine.dvc" in tracked(project)  # Git ignores what lies deeper
+    assert "data/mine.dvc" in project.run("-m", "dvc", "stage", "list", "--all").stdout
 
 
 def test_a_table_in_the_folder_is_found(
@@ -210,12 +211,16 @@ def test_the_pattern_follows_from_the_names(names: list[str], pattern: str) -> N
 
 
 @pytest.mark.slow
-def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path) -> None:
-    """`dvc exp run --temp` ended in a bare Errno 2 on a folder that nobody had added."""
+@pytest.mark.parametrize("folder", ["images", "data/mine", "../images"])
+def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path, folder: str) -> None:
+    """`dvc exp run --temp` ended in a bare Errno 2 on a folder that nobody had added, and on one in
+    data/, where DVC did not see what had been added."""
     project = make_project(tmp_path / "repository")
     project.run("git", "rm", "-rq", "--cached", "images")
     project.run("git", "commit", "-qm", "unknown")
+    (project.root / "images").rename(project.root / folder)
     project.set_params(ingest={"source": "data/sample/samples"})
-    project.tagger("adopt", "images")
-    assert YAML().load(project.root / "params.yaml")["ingest"]["source"] == "images"
+    project.tagger("adopt", folder)
+    source = YAML().load(project.root / "params.yaml")["ingest"]["source"]
+    assert (project.root / source).samefile(project.root / folder)
     project.dvc("exp", "run", "--temp", "ingest")

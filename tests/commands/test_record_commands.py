@@ -68,7 +68,7 @@ def test_a_broken_dvc_lock_is_one_line(
     assert "dvc.lock" in said
 
 
-@pytest.mark.parametrize("port", ["99999", "0", "-1"])
+@pytest.mark.parametrize("port", ["99999", "65536", "-1"])
 def test_the_ui_refuses_what_is_no_port(
     folder: Path, port: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

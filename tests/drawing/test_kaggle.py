@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from captcha_tagger.drawing.effects import Amounts
 from captcha_tagger.drawing.kaggle import draw_kaggle
 
 
@@ -26,3 +27,9 @@ def test_characters_follow_each_other_closely():
     for places in centres:
         assert places[0] == pytest.approx(42, abs=14)
         assert all(10 < step < 45 for step in places.diff().tolist())
+
+
+def test_less_spread_draws_from_the_middle_of_each_range():
+    amounts = Amounts(1000, np.random.default_rng(0), spread=0.5).draw(0, 4)
+    assert 1 <= amounts.min() < 1.1
+    assert 2.9 < amounts.max() <= 3

@@ -8,7 +8,7 @@ from captcha_tagger.engine.params import Compute
 def resolve(precision: str) -> torch.dtype:
     params = Compute(
         device="cpu", threads=1, precision=precision, deterministic=False, save_every_seconds=60,
-        workers=1,
+        workers=1, cluster=None,
     )  # fmt: skip
     return set_up(params).precision
 

@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed"),
 ]
 START_SECONDS = 300
+HOSTILE_FILES = [name for name in HOSTILE_NAMES.values() if "/" not in name]
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +135,8 @@ def test_a_sitting_by_the_keyboard_goes_on_after_a_kill(
 @pytest.fixture
 def page_address(tmp_path: Path) -> Iterator[str]:
     folder = fill_folder(tmp_path / "in", ["0001", "0002"])
-    for number, name in enumerate(HOSTILE_NAMES.values()):
-        if "/" not in name:
-            (folder / name).write_bytes(png(10 + number))
+    for number, name in enumerate(HOSTILE_FILES):
+        (folder / name).write_bytes(png(10 + number))
     with serving(make_app(sit_down(folder, tmp_path / "labels.csv"), "t0ken", HOST)) as address:
         yield f"{address}t0ken/"
 
@@ -153,6 +153,7 @@ def test_the_page_fits_and_everyone_can_use_it(
     )
     page = context.new_page()
     problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("dialog", lambda dialog: problems.append(dialog.message))
     page.on(
@@ -162,15 +163,18 @@ def test_the_page_fits_and_everyone_can_use_it(
         ),
     )
     page.goto(page_address)
+    shown = set()
     while page.locator("#done").is_hidden():
         expect(page.locator("#text")).to_be_focused()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert [v["id"] for v in Axe().run(page).response["violations"]] == []
         before = page.locator("#file").inner_text()
+        shown.add(before)
         page.keyboard.press("ArrowDown")
         page.wait_for_timeout(300)
         assert page.locator("#done").is_visible() or page.locator("#file").inner_text() != before
     assert [v["id"] for v in Axe().run(page).response["violations"]] == []
+    assert shown == {"0001.png", "0002.png", *HOSTILE_FILES}
     assert page.locator("img[src=x], #file *").count() == 0
     assert problems == []
     context.close()

@@ -11,9 +11,10 @@ from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.label.candidates import look_at
 from captcha_tagger.label.choice import choose_backbone, is_made_from
 from captcha_tagger.label.reader import Reader
-from captcha_tagger.source.source import Source, open_source
+from captcha_tagger.source.source import open_source
 from tests.conftest import make_arrays, make_tagger
-from tests.label.sitting import PARAMS
+from tests.hostile import fill_folder
+from tests.label.sitting import PARAMS, patient_process
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,10 @@ def test_the_shipped_backbone_reads_without_a_label(tmp_path: Path) -> None:
     """Its head did not fit where `ingest.height` was below 50."""
     write_samples(tmp_path / "in", 12, "2345678bcdefgmnpwxy", 5, seed=1)
     low = PARAMS.model_copy(update={"height": 32, "width": 96})
-    with open_source(tmp_path / "in", limits_of(PARAMS)) as source:
-        reader = choose_backbone(source, low)
+    with open_source(tmp_path / "in", limits_of(PARAMS)) as source, patient_process() as process:
+        reader = choose_backbone(source, low, process)
         assert (reader.shape.height, reader.shape.width) == (50, 200)
-        candidates = look_at(source, PARAMS.max_image_pixels, reader)
+        candidates = look_at(source, process, reader)
     texts = [Path(file).stem for file in candidates.files]
     readings = reader.read(candidates.seen.log_probs, texts)
     assert sum(one.text == text for one, text in zip(readings, texts, strict=True)) >= 10
@@ -70,9 +71,10 @@ def test_a_model_that_reads_no_texts_proposes_none() -> None:
 def test_a_model_of_another_set_is_known_by_its_manifest(tmp_path: Path) -> None:
     row = '{"file": "%s", "text": "a", "pixels": "0", "width": 1, "height": 1}\n'
     manifest = tmp_path / "manifest.jsonl"
-    source = Source(["a.png", "b.png"], iter(()), lambda places: iter(()))
-    assert not is_made_from(manifest, source)
-    manifest.write_text(row % "a.png")
-    assert is_made_from(manifest, source)
-    manifest.write_text(row % "a.png" + row % "2x3y4.png")
-    assert not is_made_from(manifest, source)
+    folder = fill_folder(tmp_path / "in", ["a", "b"])
+    with open_source(folder, limits_of(PARAMS)) as source:
+        assert not is_made_from(manifest, source)
+        manifest.write_text(row % "a.png")
+        assert is_made_from(manifest, source)
+        manifest.write_text(row % "a.png" + row % "2x3y4.png")
+        assert not is_made_from(manifest, source)

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.label.app import make_app
+from captcha_tagger.label.candidates import look_at
+from captcha_tagger.label.reader import Reader
 from captcha_tagger.serve.server import HOST
+from captcha_tagger.source.decoding_process import DecodingProcess
+from captcha_tagger.source.source import open_source
 from captcha_tagger.source.table import iterate_lines
 from tests.bombs import scan_jpeg
+from tests.conftest import make_tagger
 from tests.hostile import fill_folder
-from tests.label.sitting import sit_down
+from tests.label.sitting import PARAMS, sit_down
 from tests.served import Reply, post_json, request, serving
 
 TOKEN = "t0ken"
@@ -156,6 +163,18 @@ def test_a_full_disk_is_said_and_loses_nothing(
 def test_the_picture_is_the_image(page: str) -> None:
     reply = request(page, f"/images/{state(page)['number']}")
     assert (reply.status, reply.body[8:12]) == (200, b"WEBP")
+
+
+def test_an_image_that_keeps_its_decoder_is_left_out(
+    folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        open_source(folder, limits_of(PARAMS)) as source,
+        DecodingProcess(max_pixels=PARAMS.max_image_pixels, max_seconds=1e-6) as process,
+        pytest.raises(InputError, match="no image there that can be shown"),
+    ):
+        look_at(source, process, Reader(make_tagger(), PARAMS.case))
+    assert capsys.readouterr().err.count("takes more than 1e-06 seconds") == 4
 
 
 def test_what_is_no_image_is_said_and_left_out(

@@ -250,9 +250,10 @@ def test_the_table_of_labels_sorts_both_ways_and_leads_to_the_errors(visit, resu
     assert found(page) == errors.sum()
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_everyone_can_correct_a_doubtful_name(visit, doubting_url, width):
-    page = visit(width=width, at=doubting_url)
+def test_everyone_can_correct_a_doubtful_name(visit, doubting_url, scheme, width):
+    page = visit(scheme, width, at=doubting_url)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     violations = Axe().run(page).response["violations"]
     assert [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in violations] == []
@@ -282,6 +283,24 @@ def test_ticked_rows_become_corrections_beside_those_of_today(visit, doubting_ur
     }
     write_corrections(tmp_path / "again.csv", found)
     assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+def test_a_name_is_corrected_by_the_keyboard_alone(visit, doubting_url, tmp_path):
+    page = visit(at=doubting_url)
+    page.locator("#names .scroll").focus()
+    for key in ("Tab", "Space", "Tab"):
+        page.keyboard.press(key)
+    expect(page.locator("#ticked")).to_have_text("1 ticked")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("bcd")
+    for _ in range(2):  # past the button that shows the image
+        page.keyboard.press("Tab")
+    expect(page.locator("#download")).to_be_focused()
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    path = tmp_path / "corrections.csv"
+    saved.value.save_as(path)
+    assert read_corrections(path, "keep")[HOSTILE_NAMES[0]].text == "bcd"
 
 
 def test_printing_shows_the_tables(visit):

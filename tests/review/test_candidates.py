@@ -51,11 +51,20 @@ def test_proposals_are_corrections_that_ingest_reads(tmp_path: Path) -> None:
 def test_what_somebody_has_reviewed_stays_and_comes_first(tmp_path: Path) -> None:
     out = tmp_path / "corrections.csv"
     out.write_text("file,text,why\nz.png,zz,\nab1.png,drop,blurred\n")
-    assert append_candidates(out, CANDIDATES, 1) == CANDIDATES[1:2]
+    assert append_candidates(out, CANDIDATES, 1) == CANDIDATES[1:3]
     assert list(read_corrections(out, "keep").items())[:2] == [
         ("z.png", Correction("zz", "")),
         ("ab1.png", Correction("drop", "blurred")),
     ]
+
+
+def test_what_is_unclear_takes_no_place_of_a_text(tmp_path: Path) -> None:
+    """With a head that reads no texts, twenty images without a suggestion left room for none."""
+    out = tmp_path / "corrections.csv"
+    unclear = [Candidate(f"{n}.png", "abc", "", 0.9999) for n in range(5)]
+    found = append_candidates(out, [*unclear, *CANDIDATES], 2)
+    assert list(read_corrections(out, "keep")) == ["ab1.png", "=x.png"]
+    assert found == [*CANDIDATES[:2], *unclear[:2]]
 
 
 @pytest.mark.parametrize("first", [1, 2])

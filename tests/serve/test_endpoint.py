@@ -19,6 +19,7 @@ from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.guard import Guard
 from captcha_tagger.serve.params import Serve
 from captcha_tagger.serve.server import HOST
+from captcha_tagger.source.decoding_process import DecodingProcess
 from tests.bombs import chunk_png, run_length_bmp, scan_jpeg, tile_tiff
 from tests.conftest import VOCABULARY, make_tagger
 from tests.hostile import draw, encode, png
@@ -38,8 +39,8 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 @pytest.fixture(scope="module")
 def app(predictor: Predictor) -> Iterator[ASGIApp]:
     shape = Shape(*predictor.card.shape)
-    with Decoder(shape, max_pixels=LIMITS.max_image_pixels, max_seconds=30) as decoder:
-        yield make_app(predictor, decoder, LIMITS, HOST)
+    with DecodingProcess(max_pixels=LIMITS.max_image_pixels, max_seconds=30) as process:
+        yield make_app(predictor, Decoder(shape, process), LIMITS, HOST)
 
 
 @pytest.fixture(scope="module")

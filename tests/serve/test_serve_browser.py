@@ -15,6 +15,7 @@ from captcha_tagger.serve.app import make_app
 from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.params import Serve
 from captcha_tagger.serve.server import HOST
+from captcha_tagger.source.decoding_process import DecodingProcess
 from tests.browser import find_chromium, open_browser
 from tests.conftest import make_tagger
 from tests.hostile import png
@@ -43,9 +44,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("model") / "model"
     save_model(make_tagger(), folder)
     predictor = Predictor(folder)
+    shape = Shape(*predictor.card.shape)
     with (
-        Decoder(Shape(*predictor.card.shape), max_pixels=1_000_000, max_seconds=60) as decoder,
-        serving(make_app(predictor, decoder, LIMITS, HOST)) as address,
+        DecodingProcess(max_pixels=1_000_000, max_seconds=60) as process,
+        serving(make_app(predictor, Decoder(shape, process), LIMITS, HOST)) as address,
     ):
         yield address
 

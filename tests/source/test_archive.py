@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.source.archive import open_archive
+from captcha_tagger.source.archive import open_archive, read_entry
 from captcha_tagger.source.limits import Limits
 
 LIMITS = Limits(1000, 10**6, 10**9, 10**4)
@@ -33,8 +33,10 @@ def pack(files, method=zipfile.ZIP_STORED, comment=b""):
 
 
 def read(data):
-    archive = open_archive(io.BytesIO(data), Path("z.zip"), LIMITS.max_files)
-    found = [archive.read(place, LIMITS) for place in range(len(archive))]
+    file, path = io.BytesIO(data), Path("z.zip")
+    archive = open_archive(file, path, LIMITS.max_files)
+    how = {"file": file, "path": path, "shift": archive.shift, "limits": LIMITS}
+    found = [read_entry(archive.list_file(place), **how) for place in range(len(archive))]
     assert len(found) == len(archive)
     return found
 

@@ -35,11 +35,12 @@ def rejects(out):
     return {row["file"]: row["reason"] for row in read_table(out / "rejects.csv")}
 
 
-def run_stage(folder, source, keys=None, **environment):
+def run_stage(folder, source, keys=None, compute=None, **environment):
     yaml = YAML()
     params = yaml.load(PARAMS_FILE)
     params["ingest"]["source"] = source
     params["ingest"].update(keys or {})
+    params["compute"].update(compute or {})
     yaml.dump(params, folder / "params.yaml")
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / ".gitkeep").touch()

@@ -109,4 +109,4 @@ def test_two_runs_of_one_experiment_are_told_apart_by_what_is_on_disk(
     lock(root)
     (repeat,) = record_workspace()
     assert repeat != run_id
-    assert registry.find_experiment(store.connect(), "workspace") == repeat
+    assert registry.find_run(store.connect(), "workspace") == repeat

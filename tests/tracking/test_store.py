@@ -36,7 +36,7 @@ def record(client: store.Client, row: RunRow, seen: int = 1) -> Any:
 def read_runs(client: store.Client, **tags: str) -> list[Any]:
     experiment = store.find_experiment(client)
     assert experiment is not None
-    return store.search_runs(client, experiment, tags)
+    return store.search_runs(experiment, tags)
 
 
 def test_a_run_lasts_as_long_as_its_training_took(client: store.Client) -> None:
@@ -245,3 +245,12 @@ def test_a_lock_that_another_holds_delays_nobody_who_only_reads(
         for holder in holders:
             holder.kill()
             holder.communicate()
+
+
+def test_a_repository_in_a_folder_called_model_is_recorded_with_its_pages(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in `model` or `samples` is left out: that counted for the folders above, too."""
+    monkeypatch.chdir(root.rename(root.with_name("model")))
+    (run_id,) = record_workspace()
+    assert store.connect().list_artifacts(run_id, "evaluate")

@@ -45,7 +45,7 @@ ARCHITECTURE = Architecture(name="compact", output_stride=8, dropped_stages=0)
 IMAGES, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, SEED, REPORTS = 608_000, 64, 1e-2, 0.05, 0, 19
 COMPUTE = Compute(
     device="cpu", threads=1, precision="bfloat16", deterministic=True, save_every_seconds=60,
-    workers=1,
+    workers=1, cluster=None,
 )  # fmt: skip
 PACKAGES = ("matplotlib", "numpy", "pillow", "torch")
 

@@ -4,11 +4,12 @@ The file is read as YAML 1.2 by the same library that DVC writes it with, so the
 `dvc exp run -S train_head.learning_rate=1e-5` leaves behind is a float (YAML 1.1 reads a string).
 """
 
+import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -24,6 +25,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Prob = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
+
+
+def _check_address(word: str) -> str:
+    if word not in ("local", "auto") and not HOST_AND_PORT.fullmatch(word):
+        raise ValueError("no address of Ray; write null, local, auto or HOST:PORT")
+    return word
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
 
 
 class Section(BaseModel):

@@ -60,12 +60,28 @@ def _parser() -> argparse.ArgumentParser:
     lr_find.add_argument("--plot", type=Path, default=Path("lr_find.png"))
     lr_find.set_defaults(run=_lr_find)
 
+    sweep = commands.add_parser("sweep", help="try values of params, each as a DVC experiment")
+    sweep.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="KEY=A,B",
+        help="as fine_tune.epochs=2,4",
+    )
+    sweep.add_argument("--random", type=_at_least(1), metavar="N", help="draw so many of all")
+    sweep.add_argument("--seed", type=int, default=0, help="of the draw")
+    sweep.add_argument("--jobs", type=_at_least(1), help="trials at a time: 1, or one a machine")
+    sweep.add_argument("--name", help="of the experiments; with the same they go on")
+    sweep.set_defaults(run=_sweep)
+
     predict = commands.add_parser("predict", help="read images, and say which labels they contain")
     predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
     predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
     predict.add_argument("--beam", action="store_true", help="add up all paths of a text: slower")
     predict.add_argument("--pattern", help="what a text must match, such as '[a-z0-9]{5}'")
     predict.add_argument("--json", action="store_true", help="print JSON for programs")
+    predict.add_argument("--out", type=Path, help="write a Parquet file and print nothing")
     predict.set_defaults(run=_predict)
 
     serve = commands.add_parser("serve", help="answer on a page, and to programs, by HTTP")
@@ -77,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     label = commands.add_parser("label", help="label images on a page that proposes their texts")
     label.add_argument("folder", type=Path, metavar="FOLDER", help="a folder or zip of images")
     label.add_argument("--out", type=Path, default=Path("labels.csv"), help="the table that grows")
-    label.add_argument("--model", help="who proposes: model folder, MLflow run id or alias")
+    label.add_argument("--model", help="who proposes: model folder, run id, alias, or shipped")
     label.set_defaults(run=_label)
 
     export = commands.add_parser("export", help="write the model as a file for other programs")
@@ -87,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     ui = commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1")
-    ui.add_argument("--port", type=int, default=5000)
+    ui.add_argument("--port", type=int, default=5000, help="0 for any that is free")
     ui.set_defaults(run=_ui)
 
     record = commands.add_parser("record", help="complete the MLflow store from what is on disk")
@@ -164,6 +180,18 @@ def _lr_find(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sweep(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.commands.sweep import run_sweep
+
+    return run_sweep(
+        arguments.set,
+        number=arguments.random,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+        name=arguments.name,
+    )
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from captcha_tagger.base.settings import validate
     from captcha_tagger.commands.predict import tag
@@ -172,7 +200,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     beam = arguments.beam or arguments.pattern is not None
     words = {"decoding": "beam" if beam else "greedy", "pattern": arguments.pattern}
     how = validate(Read, words, "read.")
-    return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how)
+    return tag(arguments.paths, arguments.model, as_json=arguments.json, how=how, out=arguments.out)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

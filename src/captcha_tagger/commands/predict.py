@@ -1,4 +1,4 @@
-"""The predict command: files, folders and globs -> a table for people or JSON for programs.
+"""The predict command: files, folders and globs -> a table for people, or JSON or Parquet.
 
 A file that cannot be read is reported and the rest go on. Answers come out batch by batch, so that
 whatever ends the command leaves those before it.
@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.shown import escape
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
+from captcha_tagger.predict.parquet import stream_parquet
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 from captcha_tagger.source.decoding import Pixels
 from captcha_tagger.source.reading import read_regular
@@ -29,8 +30,11 @@ REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+
 Outcome = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
-def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> int:
-    """Print what the images contain; returns 0, or 1 when a file could not be used.
+def tag(
+    paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY, out: Path | None = None
+) -> int:
+    """Print what the images contain, or write it to a Parquet file; returns 0, or 1 when a file
+    could not be used.
 
     InputError when there is no image at all or none could be used.
     """
@@ -39,25 +43,30 @@ def tag(paths: list[str], model: str, *, as_json: bool, how: Read = GREEDY) -> i
     width = max(len(escape(str(file))) for file in files)
     num_done = 0
     with (
+        stream_parquet(out) if out else nullcontext() as write,
         tqdm(total=len(files), disable=None if len(files) >= PROGRESS_FROM else True) as bar,
         closing(predict_files(predictor, files)) as batches,
     ):
         for batch in batches:
             lines = []
+            if write:
+                write(batch)
             for file, answer in batch:
                 if isinstance(answer, str):
                     bar.write(escape(f"{file}: {answer}"), file=sys.stderr)
                     continue
+                num_done += 1
+                if write:
+                    continue
                 if as_json:
                     row = json.dumps({"file": str(file), **answer.as_dict()})
-                    lines.append(f"{',' if num_done else '['}{row}")
+                    lines.append(f"{',' if num_done > 1 else '['}{row}")
                 else:
                     lines.append(_as_line(escape(str(file)), answer, width))
-                num_done += 1
             if lines:
                 bar.write("\n".join(lines), file=sys.stdout)
             bar.update(len(batch))
-    if as_json:
+    if as_json and not out:
         print("]" if num_done else "[]")
     if not num_done:
         raise InputError(f"none of {len(files)} files could be used")

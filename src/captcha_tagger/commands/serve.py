@@ -8,17 +8,15 @@ from captcha_tagger.serve.app import make_app
 from captcha_tagger.serve.decoder import Decoder
 from captcha_tagger.serve.params import Serve
 from captcha_tagger.serve.server import address_of, listen, run_server
+from captcha_tagger.source.decoding_process import DecodingProcess
 
 
 def serve(model: str, host: str, port: int) -> None:
     """Answer until Ctrl-C; InputError when the model or the port cannot be had."""
     limits = load_section("serve", Serve)
     predictor = Predictor(find_model(model))
-    decoder = Decoder(
-        Shape(*predictor.card.shape),
-        max_pixels=limits.max_image_pixels,
-        max_seconds=limits.max_seconds,
-    )
-    with listen(host, port) as listener, decoder:
+    process = DecodingProcess(max_pixels=limits.max_image_pixels, max_seconds=limits.max_seconds)
+    with listen(host, port) as listener, process:
+        decoder = Decoder(Shape(*predictor.card.shape), process)
         print(f"serving {model} at {address_of(listener)}; Ctrl-C ends it", flush=True)
         run_server(make_app(predictor, decoder, limits, host), listener)

@@ -30,15 +30,19 @@ class Finished(NamedTuple):
 
 
 class Amounts:
-    """Draws one amount per image, shaped to multiply (batch, height, width) or with channels."""
+    """Draws one amount per image, shaped to multiply (batch, height, width) or with channels.
 
-    def __init__(self, batch: int, generator: Random, dims: int = 3) -> None:
-        self.batch, self.generator = batch, generator
+    `spread` is the share of each range that is drawn from, around its middle.
+    """
+
+    def __init__(self, batch: int, generator: Random, dims: int = 3, spread: float = 1.0) -> None:
+        self.batch, self.generator, self.spread = batch, generator, spread
         self.shape = (batch, *[1] * (dims - 1))
 
     def draw(self, low: float, high: float, share: float = 1.0) -> Tensor:
         """Uniform from low to high for a share of the images, 0 for the others."""
-        amounts = self.generator.uniform(low, high, self.batch)
+        margin = (high - low) * (1 - self.spread) / 2
+        amounts = self.generator.uniform(low + margin, high - margin, self.batch)
         amounts *= self.generator.random(self.batch) < share
         return torch.from_numpy(amounts.astype(np.float32)).view(self.shape)
 

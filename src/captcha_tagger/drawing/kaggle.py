@@ -48,15 +48,15 @@ class Drawn(NamedTuple):
     centres: list[Tensor]  # x of each character, pixels
 
 
-def draw_kaggle(texts: Sequence[str], generator: Random) -> Drawn:
-    """Captchas that the Kaggle set might hold."""
-    written = [_write(text, generator) for text in texts]
+def draw_kaggle(texts: Sequence[str], generator: Random, spread: float = 1.0) -> Drawn:
+    """Captchas that the Kaggle set might hold; less than a whole `spread` makes them more alike."""
+    written = [_write(text, generator, spread) for text in texts]
     ink = _as_share([canvas for canvas, _ in written])
     lines = _as_share([_draw_lines(generator) for _ in texts])
     parts = []
     for start in range(0, len(texts), CHUNK):
         part = slice(start, start + CHUNK)
-        draw = Amounts(len(ink[part]), generator).draw
+        draw = Amounts(len(ink[part]), generator, spread=spread).draw
         torn = _bend(ink[part], *_tear(draw))
         parts.append(_light_up(_bend(torn, *_ripple(draw)), lines[part], draw, generator))
     return Drawn(torch.cat(parts), [torch.tensor(centres) for _, centres in written])
@@ -66,11 +66,11 @@ def _as_share(arrays: Sequence[Pixels]) -> Tensor:
     return torch.from_numpy(np.stack(arrays)).float().div_(255)
 
 
-def _write(text: str, generator: Random) -> tuple[Pixels, list[float]]:
+def _write(text: str, generator: Random, spread: float) -> tuple[Pixels, list[float]]:
     """Ink of the undistorted text, and the x of each character's centre."""
     faces = [FACES[pick] for pick in generator.integers(len(FACES), size=len(text))]
     size = SIZES[generator.integers(len(SIZES))]
-    gap, left = generator.normal(2, 0.7), generator.normal(30, 3)
+    gap, left = generator.normal(2, 0.7 * spread), generator.normal(30, 3 * spread)
     baseline = int(generator.integers(42, 45))
     pairs = list(zip(text, faces, strict=True))
     needed = sum(_glyph(*pair, size).ink.shape[1] + gap for pair in pairs)

@@ -14,6 +14,7 @@ from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.drawing.kaggle import draw_kaggle
 
 CHUNK = 100  # images drawn at once
+SPREAD = 0.5  # of the ranges that pretraining draws from: a set's own images are more alike
 
 
 def write_samples(folder: Path, images: int, characters: str, length: int, seed: int) -> None:
@@ -22,7 +23,7 @@ def write_samples(folder: Path, images: int, characters: str, length: int, seed:
     with atomic_folder(folder) as beside:
         for start in range(0, images, CHUNK):
             some = texts[start : start + CHUNK]
-            drawn = draw_kaggle(some, np.random.default_rng((seed, start)))
+            drawn = draw_kaggle(some, np.random.default_rng((seed, start)), SPREAD)
             for text, pixels in zip(some, drawn.pixels.numpy(), strict=True):
                 Image.fromarray(pixels).save(beside / f"{text}.png", compress_level=6)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from captcha_tagger.base.settings import Section
+from captcha_tagger.base.settings import Address, Section
 
 MOST_THREADS = 1024  # more than any machine's; torch dies of very many
 MOST_WORKERS = 64  # as many as there can be shards
@@ -17,3 +17,4 @@ class Compute(Section):
     deterministic: bool
     save_every_seconds: Annotated[float, Field(ge=0)]
     workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+    cluster: Address | None

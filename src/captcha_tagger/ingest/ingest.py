@@ -1,15 +1,20 @@
 """A source of images -> data/ingest: pixels, manifest, vocabulary, rejects, corrections.
 
-Every file is read here, in sorted order, and decoded once, in batches on all cores. Memory holds a
-few batches, the names, and the digest and text of each image: about 250 bytes a file.
+Every file is read and decoded once, in batches, on all cores or by the tasks of a cluster; what
+becomes of them is put together here, in sorted order. Memory holds a few batches, the names, and
+the digest and text of each image: about 250 bytes a file.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import math
+import shutil
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -17,12 +22,13 @@ from tqdm import tqdm
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.processes import count_cores, map_batches
+from captcha_tagger.cluster.session import open_session
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.case import NAMES_SAMPLED, choose_case
 from captcha_tagger.ingest.corrections import write_corrections
-from captcha_tagger.ingest.known_texts import KnownTexts, read_known_texts
+from captcha_tagger.ingest.known_texts import Known, KnownTexts, put, read_known_texts
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
@@ -35,19 +41,50 @@ from captcha_tagger.ingest.verdicts import (
     settle,
 )
 from captcha_tagger.source.decoding import CRASH, TooManyPixelsError, bound_memory, decode_sized
-from captcha_tagger.source.limits import Found, Limits
+from captcha_tagger.source.limits import (
+    FULL,
+    Budget,
+    Found,
+    Limits,
+    Listed,
+    Opener,
+    refuse_name,
+)
 from captcha_tagger.source.source import Source, open_source
 
 BATCH_FILES = 64
 # Starting processes takes as long as decoding so many images on one core (0.5 s).
 SERIAL_FILES = 4000
 
+TASK_FILES, TASK_BYTES = 1024, 16_000_000  # of a cluster: so many files, so many bytes of pixels
+
+File = TypeVar("File")
 Result = TypeVar("Result")
-Judged = tuple[Pixels, list[Row | Reject]]
 
 
-def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
-    """Fill the folder from the source; InputError when what it holds cannot be learned from."""
+class Asked(NamedTuple):
+    """A file that is yet to be judged, and what is known of it beside its name."""
+
+    listed: Listed
+    known: Known
+
+
+class Judged(NamedTuple):
+    """What became of a batch: its files' outcomes, and how many bytes each has, None where its name
+    alone is refused. The pixels (images, channels, height, width) are those of its rows, or where
+    they lie.
+    """
+
+    pixels: Pixels | Path
+    outcomes: list[Row | Reject]
+    sizes: list[int | None]
+
+
+def ingest(source: Path, params: Ingest, folder: Path, cluster: str | None = None) -> Tally:
+    """Fill the folder from the source; InputError when what it holds cannot be learned from.
+
+    A large source is read by the tasks of the cluster, if there is one.
+    """
     spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params)) as opened:
         known = read_known_texts(params, source, opened.names)
@@ -60,7 +97,7 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
         if number := len(known.skipped):
             print(f"ingest: {number} images without a text in {params.labels} are left out")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
-            seen = _decode_all(opened, known, writer, spool)
+            seen = _decode_all(opened, known, writer, spool, cluster)
             tally = settle(spool, seen, folder, shape)
             tally.case, tally.tables = known.params.case, known.describe()
             writer.drop(tally.dropped_pixels)
@@ -71,16 +108,38 @@ def ingest(source: Path, params: Ingest, folder: Path) -> Tally:
     return tally
 
 
-def judge_batch(batch: Sequence[Found], params: Ingest, shape: Shape) -> Judged:
-    """Return the pixels (images, channels, height, width) of the good files, and all outcomes."""
-    texts = read_texts(batch, params)
+def judge_batch(batch: Sequence[Asked], opener: Opener, params: Ingest, shape: Shape) -> Judged:
+    """Read and decode the files."""
+    with opener() as read:
+        found = [put(read(asked.listed), asked.known) for asked in batch]
+    sizes = [
+        None if refuse_name(asked.listed.name) else len(one.data)
+        for asked, one in zip(batch, found, strict=True)
+    ]
+    texts = read_texts(found, params)
     pixels: list[Pixels] = []
     with bound_memory(params.max_image_pixels):
         outcomes = [
-            text if isinstance(text, Reject) else _judge(found, text, params, shape, pixels)
-            for found, text in zip(batch, texts, strict=True)
+            text if isinstance(text, Reject) else _judge(one, text, params, shape, pixels)
+            for one, text in zip(found, texts, strict=True)
         ]
-    return np.array(pixels, np.uint8).reshape(-1, *shape), outcomes
+    return Judged(np.array(pixels, np.uint8).reshape(-1, *shape), outcomes, sizes)
+
+
+def write_part(
+    batch: Sequence[Asked], judge: Callable[[Sequence[Asked]], Judged], folder: Path
+) -> Judged:
+    """Judge a batch, and leave its pixels in the folder, which is not made where it has gone.
+
+    Who does so twice leaves the same file; a task may outlive the news of its death.
+    """
+    judged = judge(batch)
+    path = folder / f"{batch[0].listed.place}-{len(batch)}.npy"
+    beside = folder / f"{path.name}.{uuid.uuid4().hex}"
+    with beside.open("xb") as file:
+        np.save(file, _load(judged.pixels))
+    beside.replace(path)
+    return judged._replace(pixels=path)
 
 
 def _judge(
@@ -97,48 +156,108 @@ def _judge(
     return Row(found.file, text, digest, image.width, image.height)
 
 
-def _decode_all(source: Source, known: KnownTexts, writer: PixelWriter, spool: Path) -> SeenPixels:
+def _decode_all(
+    source: Source, known: KnownTexts, writer: PixelWriter, spool: Path, cluster: str | None
+) -> SeenPixels:
     """Write the first image of each pixels, and to the spool what became of each file."""
-    seen = SeenPixels()
-    with spool.open("w", encoding="utf-8") as lines:
-        results = map_files(
-            partial(judge_batch, params=known.params, shape=writer.shape),
-            known.put(source.files),
-            source.num_files,
-            on_crash=partial(_reject_crash, shape=writer.shape),
+    seen, budget = SeenPixels(), Budget(known.params.max_total_bytes)
+    asked = (
+        Asked(budget.limit(known.excuse(listed)), known.look_up(listed.name))
+        for listed in source.list_files()
+    )
+    judge = partial(judge_batch, opener=source.opener, params=known.params, shape=writer.shape)
+    on_crash = partial(_reject_crash, opener=source.opener, shape=writer.shape)
+    if cluster and source.num_files > SERIAL_FILES:
+        parts = spool.with_name("parts")
+        results = _map_on_cluster(
+            cluster, judge, asked, on_crash, parts, _count_files(writer.shape)
         )
-        with tqdm(total=source.num_files, unit=" images", desc="ingest", disable=None) as bar:
-            for pixels, outcomes in results:
-                rows = [outcome for outcome in outcomes if isinstance(outcome, Row)]
-                writer.append(pixels[[seen.add(row) for row in rows]])
-                lines.writelines(map(format_outcome, outcomes))
-                bar.update(len(outcomes))
+    else:
+        results = map_files(judge, asked, source.num_files, on_crash)
+    with (
+        spool.open("w", encoding="utf-8") as lines,
+        closing(results),
+        tqdm(total=source.num_files, unit=" images", desc="ingest", disable=None) as bar,
+    ):
+        for judged in results:
+            outcomes, kept = _spend(judged, budget, seen)
+            writer.append(_load(judged.pixels)[kept])
+            lines.writelines(map(format_outcome, outcomes))
+            bar.update(len(outcomes))
         lines.writelines(map(format_outcome, known.labels.left_over))
     return seen
 
 
-def _reject_crash(found: Found, shape: Shape) -> Judged:
+def _spend(
+    judged: Judged, budget: Budget, seen: SeenPixels
+) -> tuple[list[Row | Reject], list[bool]]:
+    """The outcomes within the budget, and for each of the pixels whether they are to be kept."""
+    outcomes: list[Row | Reject] = []
+    kept = []
+    for outcome, size in zip(judged.outcomes, judged.sizes, strict=True):
+        covered = budget.covers(size)
+        outcomes.append(outcome if covered else Reject(outcome.file, FULL))
+        if isinstance(outcome, Row):
+            kept.append(covered and seen.add(outcome))
+    return outcomes, kept
+
+
+def _load(pixels: Pixels | Path) -> Pixels:
+    if not isinstance(pixels, Path):
+        return pixels
+    loaded: Pixels = np.load(pixels, allow_pickle=False)
+    pixels.unlink()
+    return loaded
+
+
+def _reject_crash(asked: Asked, opener: Opener, shape: Shape) -> Judged:
+    with opener() as read:
+        num_bytes = len(read(asked.listed).data)
     empty = np.empty((0, *shape), np.uint8)
-    return empty, [Reject(found.file, CRASH)]
+    return Judged(empty, [Reject(asked.listed.name, CRASH)], [num_bytes])
+
+
+def _map_on_cluster(
+    address: str,
+    judge: Callable[[Sequence[Asked]], Judged],
+    files: Iterator[Asked],
+    on_crash: Callable[[Asked], Judged],
+    parts: Path,
+    files_a_task: int,
+) -> Generator[Judged, None, None]:
+    """As map_files, by tasks: each leaves its pixels in a file, and the few words come back."""
+    parts.mkdir()
+    with open_session(address) as session:
+        yield from session.map_batches(
+            partial(write_part, judge=judge, folder=parts),
+            _batch(files, files_a_task),
+            on_crash=on_crash,
+        )
+    shutil.rmtree(parts)
+
+
+def _count_files(shape: Shape) -> int:
+    """How many of them a task takes: a second's work, whose pixels fit into its memory."""
+    return max(1, min(TASK_FILES, TASK_BYTES // math.prod(shape)))
 
 
 def map_files(
-    function: Callable[[Sequence[Found]], Result],
-    files: Iterator[Found],
+    function: Callable[[Sequence[File]], Result],
+    files: Iterator[File],
     number: int,
-    on_crash: Callable[[Found], Result],
-) -> Iterator[Result]:
+    on_crash: Callable[[File], Result],
+) -> Generator[Result, None, None]:
     """The results of a function for batches of so many files, in order; many on all cores."""
-    return map_batches(
+    yield from map_batches(
         function,
-        _batch(files),
+        _batch(files, BATCH_FILES),
         processes=count_cores() if number > SERIAL_FILES else 1,
         on_crash=on_crash,
     )
 
 
-def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
-    while batch := list(islice(files, BATCH_FILES)):
+def _batch(files: Iterator[File], size: int) -> Iterator[list[File]]:
+    while batch := list(islice(files, size)):
         yield batch
 
 

@@ -7,14 +7,23 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from captcha_tagger.base.files import hash_file
+from captcha_tagger.base.shown import UNFIT
 from captcha_tagger.data.labels import Case
 from captcha_tagger.ingest.corrections import DROP, Correction, check_files, read_corrections
 from captcha_tagger.ingest.label_file import Labels, read_labels
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.source.limits import Found, refuse_name
+from captcha_tagger.source.limits import Found, Listed, refuse_name
+
+
+class Known(NamedTuple):
+    """The text of one image, if its name does not say it, or why the image is left out."""
+
+    text: str | None
+    reason: str = ""
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class KnownTexts:
 
     def put(self, files: Iterable[Found]) -> Iterator[Found]:
         """Give each file its text, or the reason that it is left out for."""
-        return map(self._put, files)
+        return (put(found, self.look_up(found.file)) for found in files)
 
     def fold(self, case: Case) -> Self:
         """The same answers, their texts in this case."""
@@ -54,26 +63,35 @@ class KnownTexts:
             }
         return found
 
-    def _put(self, found: Found) -> Found:
-        if found.refusal:
-            return self._excuse(found)
-        if correction := self.corrections.get(found.file):
+    def look_up(self, name: str) -> Known:
+        """What is known of the image with this name."""
+        if correction := self.corrections.get(name):
             if correction.text != DROP:
-                return found._replace(text=correction.text)
+                return Known(correction.text)
             why = f": {correction.why}" if correction.why else ""
-            reason = f"dropped by {self.params.corrections}{why}"
-            return Found(found.file, refusal=reason, clutter=True)
-        if reason := self.labels.reasons.get(found.file, ""):
-            return Found(found.file, refusal=reason, clutter=found.file in self.skipped)
-        return found._replace(text=self.labels.texts.get(found.file))
+            return Known(None, f"dropped by {self.params.corrections}{why}", excused=True)
+        if reason := self.labels.reasons.get(name, ""):
+            return Known(None, reason, excused=name in self.skipped)
+        return Known(self.labels.texts.get(name))
 
-    def _excuse(self, found: Found) -> Found:
+    def excuse(self, listed: Listed) -> Listed:
         """The tables themselves may lie in the source."""
-        path = os.path.realpath(os.path.join(self.params.source, found.file))  # noqa: PTH118
+        if refuse_name(listed.name) is None or UNFIT.search(listed.name):  # the latter is no path
+            return listed
+        path = os.path.realpath(os.path.join(self.params.source, listed.name))  # noqa: PTH118
         tables = (self.params.labels, self.params.corrections)
         if path in map(os.path.realpath, tables):
-            return found._replace(refusal="the table of texts itself", clutter=True)
+            return listed._replace(refusal="the table of texts itself", clutter=True)
+        return listed
+
+
+def put(found: Found, known: Known) -> Found:
+    """Give a file that could be read its text, or the reason that it is left out for."""
+    if found.refusal:
         return found
+    if known.reason:
+        return Found(found.file, refusal=known.reason, clutter=known.excused)
+    return found._replace(text=known.text)
 
 
 def read_known_texts(params: Ingest, source: Path, names: Sequence[str]) -> KnownTexts:

@@ -1,6 +1,6 @@
 """The application of the label command: one page, for whoever knows the token in its address.
 
-A Session and a token -> an ASGI application, which shows an image at a time and takes its text.
+A Sitting and a token -> an ASGI application, which shows an image at a time and takes its text.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.label.session import Session, State
+from captcha_tagger.label.sitting import Sitting, State
 from captcha_tagger.serve.assets import add_assets
 from captcha_tagger.serve.guard import Guard
 
@@ -25,44 +25,44 @@ class Given(BaseModel):
     text: str | None = None
 
 
-def make_app(session: Session, token: str, host: str) -> ASGIApp:
+def make_app(sitting: Sitting, token: str, host: str) -> ASGIApp:
     """The application behind its guard; other addresses than those with the token do not exist."""
     router = APIRouter(prefix=f"/{token}")
     add_assets(router, "captcha_tagger.label", PAGE)
-    _add_steps(router, session)
+    _add_steps(router, sitting)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.include_router(router)
     return Guard(app, host=host, max_body_bytes=MAX_BODY_BYTES, max_seconds=MAX_SECONDS)
 
 
-def _add_steps(router: APIRouter, session: Session) -> None:
+def _add_steps(router: APIRouter, sitting: Sitting) -> None:
     # Coroutines take turns on one thread, and so does what they change.
     @router.get("/state")
     async def show() -> State:
-        return session.show()
+        return sitting.show()
 
     @router.post("/answer")
     async def answer(given: Given) -> State:
         try:
             if given.text is None:
-                session.skip(given.number)
+                sitting.skip(given.number)
             else:
-                session.answer(given.number, given.text)
+                sitting.answer(given.number, given.text)
         except InputError as error:
             raise HTTPException(422, str(error)) from None
         except OSError as error:
             raise HTTPException(507, f"not written: {error.strerror}") from None
-        return session.show()
+        return sitting.show()
 
     @router.post("/back")
     async def go_back() -> State:
-        session.go_back()
-        return session.show()
+        sitting.go_back()
+        return sitting.show()
 
     @router.get("/images/{number}")
     async def picture(number: int) -> Response:
         try:
-            content: Any = session.picture(number)
+            content: Any = sitting.picture(number)
         except InputError as error:
             raise HTTPException(404, str(error)) from None
         return Response(content, media_type="image/webp")

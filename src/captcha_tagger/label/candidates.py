@@ -5,9 +5,10 @@ A source, the params of ingest and a Reader -> Candidates: what can be shown, re
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,14 @@ from tqdm import tqdm
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.ingest import map_files
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.label.reader import Reader, Seen
-from captcha_tagger.source.decoding import CRASH, bound_memory, decode, open_image
+from captcha_tagger.source.decoding import decode, open_image
+from captcha_tagger.source.decoding_process import DecodingProcess
 from captcha_tagger.source.limits import Found
 from captcha_tagger.source.source import Source
 
+BATCH = 64  # images that the reader looks at together
 PICTURE_SIDE = 800  # pixels, at most
 PICTURE_QUALITY = 90
 
@@ -45,23 +47,18 @@ class Candidates:
     seen: Seen
 
 
-def look_at(source: Source, max_pixels: int, reader: Reader) -> Candidates:
+def look_at(source: Source, process: DecodingProcess, reader: Reader) -> Candidates:
     """Look at all images; what is none is said and left out. InputError where nothing is left."""
-    batches = map_files(
-        partial(view, shape=reader.shape, max_pixels=max_pixels),
-        source.files,
-        source.num_files,
-        on_crash=_refuse_crash,
-    )
     shown: list[tuple[str, bytes]] = []
     seen: list[Seen] = []
     with tqdm(total=source.num_files, unit=" images", desc="label", disable=None) as bar:
-        for batch in batches:
-            views = [one for one in batch if isinstance(one, View)]
+        for batch in _batch(source.files):
+            found = [view(one, reader.shape, process) for one in batch]
+            views = [one for one in found if isinstance(one, View)]
             if views:
                 shown += [(one.file, one.picture) for one in views]
                 seen.append(reader.look(np.stack([one.pixels for one in views])))
-            for refused in batch:
+            for refused in found:
                 if isinstance(refused, Reject) and not refused.excused:
                     bar.write(f"{escape(refused.file)}: {refused.reason}", file=sys.stderr)
             bar.update(len(batch))
@@ -70,20 +67,25 @@ def look_at(source: Source, max_pixels: int, reader: Reader) -> Candidates:
     return Candidates([file for file, _ in shown], [picture for _, picture in shown], _join(seen))
 
 
-def view(batch: Sequence[Found], shape: Shape, max_pixels: int) -> list[View | Reject]:
-    """What there is to see of each file, or why there is nothing."""
-    with bound_memory(max_pixels):
-        return [_view(found, shape, max_pixels) for found in batch]
-
-
-def _view(found: Found, shape: Shape, max_pixels: int) -> View | Reject:
+def view(found: Found, shape: Shape, process: DecodingProcess) -> View | Reject:
+    """What there is to see of a file, or why there is nothing."""
     if found.refusal:
         return Reject(found.file, found.refusal, found.clutter)
+    show = partial(_show, shape=shape, max_pixels=process.max_pixels)
     try:
-        pixels = decode(found.data, max_pixels=max_pixels, **shape._asdict())
-        return View(found.file, _encode(open_image(found.data, max_pixels)), pixels)
+        return View(found.file, *process.run(show, found.data))
     except InputError as error:
         return Reject(found.file, str(error))
+
+
+def _show(data: bytes, shape: Shape, max_pixels: int) -> tuple[bytes, Pixels]:
+    picture = _encode(open_image(data, max_pixels))
+    return picture, decode(data, max_pixels=max_pixels, **shape._asdict())
+
+
+def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
+    while batch := list(islice(files, BATCH)):
+        yield batch
 
 
 def _join(seen: Sequence[Seen]) -> Seen:
@@ -97,7 +99,3 @@ def _encode(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=PICTURE_QUALITY, method=2)
     return buffer.getvalue()
-
-
-def _refuse_crash(found: Found) -> list[View | Reject]:
-    return [Reject(found.file, CRASH)]

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from captcha_tagger.data.manifest import iterate_manifest
+from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.shape import SAMPLED, choose_shape
 from captcha_tagger.label.candidates import View, view
 from captcha_tagger.label.reader import Reader, read_by_backbone
+from captcha_tagger.source.decoding_process import DecodingProcess
 from captcha_tagger.source.limits import Found
 from captcha_tagger.source.source import Source
 
 USUAL_TEXT = "00000"
+SMALL = Shape(1, 16, 16)  # to see whether an image can be decoded at all
 
 
 def is_made_from(manifest: Path, source: Source) -> bool:
@@ -28,22 +31,22 @@ def is_made_from(manifest: Path, source: Source) -> bool:
     return all(row.file in names for row in iterate_manifest(manifest))
 
 
-def choose_backbone(source: Source, params: Ingest) -> Reader:
+def choose_backbone(source: Source, params: Ingest, process: DecodingProcess) -> Reader:
     """The shipped backbone in the shape that suits a sample of the images, whatever size they are
     to be trained in: its head reads lines of its own height alone."""
     params = params.model_copy(update={"height": "auto", "width": "auto"})
-    sampled = list(source.read(pick_samples(range(source.num_files), SAMPLED)))
+    picked = source.read(pick_samples(range(source.num_files), SAMPLED))
+    sampled = [found for found in picked if isinstance(view(found, SMALL, process), View)]
     usual = [found._replace(text=USUAL_TEXT) for found in sampled]
     reader = read_by_backbone(choose_shape(usual, params), params.case)
-    shape = choose_shape(_read(sampled, reader, params), params)
+    shape = choose_shape(_read(sampled, reader, process), params)
     return reader if shape == reader.shape else read_by_backbone(shape, params.case)
 
 
-def _read(sampled: list[Found], reader: Reader, params: Ingest) -> list[Found]:
+def _read(sampled: list[Found], reader: Reader, process: DecodingProcess) -> list[Found]:
     """The images of the sample with the texts that are read in them."""
-    views = view(sampled, reader.shape, params.max_image_pixels)
-    pairs = [(found, one) for found, one in zip(sampled, views, strict=True)
-             if isinstance(one, View)]  # fmt: skip
+    views = ((found, view(found, reader.shape, process)) for found in sampled)
+    pairs = [(found, one) for found, one in views if isinstance(one, View)]
     if not pairs:
         return []
     seen = reader.look(np.stack([one.pixels for _, one in pairs]))

@@ -64,14 +64,16 @@ def read_known(path: Path) -> dict[str, Correction]:
 
 
 def append_candidates(path: Path, candidates: list[Candidate], first: int) -> list[Candidate]:
-    """Add the first so many to the corrections, whose own rows stay as they are.
+    """Add the first so many that are clear to the corrections, whose own rows stay as they are.
 
-    Returns these; the ones that are not clear get no row.
+    Returns these and, after them, the first so many that are not: they get no row, and take no
+    place of a clear one.
     """
     known = read_known(path)
-    new = [one for one in candidates if one.file not in known][:first]
-    write_corrections(path, known | {one.file: _propose(one) for one in new if one.is_clear})
-    return new
+    new = [one for one in candidates if one.file not in known]
+    clear = [one for one in new if one.is_clear][:first]
+    write_corrections(path, known | {one.file: _propose(one) for one in clear})
+    return clear + [one for one in new if not one.is_clear][:first]
 
 
 def _propose(one: Candidate) -> Correction:

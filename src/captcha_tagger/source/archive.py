@@ -18,7 +18,9 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.source.limits import (
     Found,
     Limits,
+    Listed,
     check_count,
+    refuse,
     refuse_name,
 )
 
@@ -48,11 +50,13 @@ class Entry:
 
 
 class Archive:
-    """The sorted entries of a zip file that is open for reading."""
+    """The sorted entries of a zip file that is open for reading.
+
+    `shift` is by how much its offsets are off.
+    """
 
     def __init__(self, file: BinaryIO, max_files: int, path: Path) -> None:
-        self._file, self._path = file, path
-        start, num_bytes, self._shift = _find_directory(file)
+        start, num_bytes, self.shift = _find_directory(file)
         self._names: list[str] = []
         self._places = array("Q")
         headers, ends = array("Q"), array("Q")
@@ -76,24 +80,34 @@ class Archive:
         """The files' names in order."""
         return (self._names[index] for index in self._order)
 
-    def read(self, place: int, limits: Limits) -> Found:
-        """The file at a place in the order of the names, or why it is refused."""
+    def list_file(self, place: int) -> Listed:
+        """The file at a place in the order of the names."""
         index = self._order[place]
-        name = self._names[index]
-        if found := refuse_name(name):
-            return found
-        try:
-            if place > 0 and self._names[self._order[place - 1]] == name:
-                raise InputError("a second entry of the same name in the archive")
-            if index in self._overlapping:
-                raise InputError("shares its bytes with another entry of the archive")
-            entry, _ = _read_entry(self._file, self._places[index])
-            _check_entry(entry, limits)
-            return Found(name, data=_unpack(self._file, entry, self._shift))
-        except _DamagedError as error:  # since its directory was read
-            raise InputError(f"{self._path}: changed while it was read ({error})") from None
-        except InputError as error:
-            return Found(name, refusal=str(error))
+        listed = Listed(place, self._names[index], self._places[index])
+        if refuse_name(listed.name):
+            return listed
+        if place > 0 and self._names[self._order[place - 1]] == listed.name:
+            return listed._replace(refusal="a second entry of the same name in the archive")
+        if index in self._overlapping:
+            return listed._replace(refusal="shares its bytes with another entry of the archive")
+        return listed
+
+
+def read_entry(listed: Listed, *, file: BinaryIO, path: Path, shift: int, limits: Limits) -> Found:
+    """The file of a zip that is open for reading, or why it is refused.
+
+    InputError where the zip is not the one any more whose directory was read.
+    """
+    if found := refuse(listed):
+        return found
+    try:
+        entry, _ = _read_entry(file, listed.offset)
+        _check_entry(entry, limits)
+        return Found(listed.name, data=_unpack(file, entry, shift))
+    except _DamagedError as error:
+        raise InputError(f"{path}: changed while it was read ({error})") from None
+    except InputError as error:
+        return Found(listed.name, refusal=str(error))
 
 
 def open_archive(file: BinaryIO, path: Path, max_files: int) -> Archive:

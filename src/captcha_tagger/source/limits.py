@@ -5,6 +5,7 @@ A refused file is an outcome with a reason, not an error; only too many files en
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,24 @@ class Found(NamedTuple):
     text: str | None = None
 
 
+class Listed(NamedTuple):
+    """A file that is yet to be read: its place in the order of the names, its name, and why it
+    need not be read, if so.
+
+    `offset` is where an archive's directory describes it. `clutter` as in Found.
+    """
+
+    place: int
+    name: str
+    offset: int = 0
+    refusal: str = ""
+    clutter: bool = False
+
+
+Read = Callable[[Listed], Found]
+Opener = Callable[[], AbstractContextManager[Read]]  # can be sent to another process
+
+
 def refuse_name(file: str) -> Found | None:
     """Refuse what is not named as an image."""
     if UNFIT.search(file):
@@ -57,6 +76,13 @@ def refuse_name(file: str) -> Found | None:
     return Found(file, refusal=f"not named as an image ({' '.join(ENDINGS)})")
 
 
+def refuse(listed: Listed) -> Found | None:
+    """What needs no reading, as its listing or its name says."""
+    if listed.refusal:
+        return Found(escape(listed.name), refusal=listed.refusal, clutter=listed.clutter)
+    return refuse_name(listed.name)
+
+
 def read_until_full(
     names: Iterable[str], read: Callable[[int], Found], limits: Limits
 ) -> Iterator[Found]:
@@ -69,6 +95,30 @@ def read_until_full(
         found = read(place)
         left -= len(found.data)
         yield found if left >= 0 else Found(name, refusal=FULL)
+
+
+@dataclass(slots=True)
+class Budget:
+    """The bytes that may still be read of a source, spent in the order of the names whoever reads.
+
+    What is read ahead of the order, and turns out to lie beyond the limit, has been read in vain.
+    """
+
+    left: int
+
+    def limit(self, listed: Listed) -> Listed:
+        """The file, not to be read any more once nothing is left."""
+        is_full = self.left <= 0 and refuse_name(listed.name) is None
+        return listed._replace(refusal=FULL) if is_full else listed
+
+    def covers(self, num_bytes: int | None) -> bool:
+        """Spend them; whether they still lie within the limit. None: the name alone is refused."""
+        if num_bytes is None:
+            return True
+        if self.left <= 0:
+            return False
+        self.left -= num_bytes
+        return self.left >= 0
 
 
 def check_count(num_files: int, path: Path, max_files: int) -> None:

@@ -8,22 +8,35 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
-from captcha_tagger.source.archive import open_archive
-from captcha_tagger.source.limits import Found, Limits, check_count, read_until_full, refuse_name
+from captcha_tagger.source.archive import open_archive, read_entry
+from captcha_tagger.source.limits import (
+    Found,
+    Limits,
+    Listed,
+    Opener,
+    Read,
+    check_count,
+    read_until_full,
+    refuse,
+)
 from captcha_tagger.source.reading import TooManyBytesError, read_regular
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The names of the files and, once, the files; and at any time some of them."""
+    """The names of the files and, once, the files; at any time some of them; and what another
+    process needs to read them."""
 
     names: Sequence[str]
     files: Iterator[Found]
     read: Callable[[Iterable[int]], Iterator[Found]]  # some of them, by their places by name
+    list_files: Callable[[], Iterator[Listed]]
+    opener: Opener
 
     @property
     def num_files(self) -> int:
@@ -40,14 +53,18 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
     if path.is_dir():
         names = _list_names(path, limits.max_files)
         before = _fingerprint(_join(path, names))
-        yield _make_source(names, lambda place: _read_file(path, names[place], limits), limits)
+        opener = partial(open_folder, path, limits)
+        with opener() as read:
+            yield _make_source(names, lambda n: Listed(n, names[n]), opener, read, limits)
         after = _fingerprint(_join(path, _list_names(path, limits.max_files)))
     elif path.is_file() and is_stored(path):
         before = _fingerprint([str(path)])
         with path.open("rb") as file:
             archive = open_archive(file, path, limits.max_files)
             names = list(archive.names())
-            yield _make_source(names, lambda place: archive.read(place, limits), limits)
+            read = partial(read_entry, file=file, path=path, shift=archive.shift, limits=limits)
+            opener = partial(open_zip, path, archive.shift, limits)
+            yield _make_source(names, archive.list_file, opener, read, limits)
         after = _fingerprint([str(path)])
     else:
         raise InputError(
@@ -58,9 +75,40 @@ def open_source(path: Path, limits: Limits) -> Iterator[Source]:
         raise InputError(f"{path}: changed while it was read; run again")
 
 
-def _make_source(names: Sequence[str], read: Callable[[int], Found], limits: Limits) -> Source:
-    files = read_until_full(names, read, limits)
-    return Source(names, files, lambda places: map(read, places))
+@contextmanager
+def open_folder(root: Path, limits: Limits) -> Iterator[Read]:
+    """What reads the files of a folder, in any process."""
+    yield partial(_read_file, root=root, limits=limits)
+
+
+@contextmanager
+def open_zip(path: Path, shift: int, limits: Limits) -> Iterator[Read]:
+    """What reads the files of a zip, in any process."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path}: changed while it was read; run again") from None
+    with file:
+        yield partial(read_entry, file=file, path=path, shift=shift, limits=limits)
+
+
+def _make_source(
+    names: Sequence[str],
+    list_file: Callable[[int], Listed],
+    opener: Opener,
+    read: Read,
+    limits: Limits,
+) -> Source:
+    def read_place(place: int) -> Found:
+        return read(list_file(place))
+
+    return Source(
+        names,
+        read_until_full(names, read_place, limits),
+        lambda places: map(read_place, places),
+        lambda: map(list_file, range(len(names))),
+        opener,
+    )
 
 
 def walk(root: Path, max_files: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -104,9 +152,10 @@ def _fingerprint(paths: Iterable[str]) -> bytes:
     return digest.digest()
 
 
-def _read_file(root: Path, name: str, limits: Limits) -> Found:
-    if found := refuse_name(name):
+def _read_file(listed: Listed, root: Path, limits: Limits) -> Found:
+    if found := refuse(listed):
         return found
+    name = listed.name
     path = os.path.join(root, name)  # noqa: PTH118, four times as fast as Path / name
     try:
         if os.path.islink(path):  # noqa: PTH114

@@ -9,10 +9,11 @@ from ruamel.yaml import YAML
 
 from captcha_tagger.compare.side import flatten
 from captcha_tagger.tracking.lineage import PARAMS, Lineage
-from captcha_tagger.tracking.row import NAME, training_params
+from captcha_tagger.tracking.row import NAME
 
 EXPERIMENT = {"DVC_EXP_NAME": "dvc.exp_name", "DVC_EXP_BASELINE_REV": "dvc.exp_baseline"}
 NAMED_PARAMS = 3  # in a run's name
+SOURCE = "ingest.source"
 
 
 def read_origin(lineage: Lineage) -> dict[str, str]:
@@ -31,7 +32,7 @@ def name_run(lineage: Lineage) -> str:
 
     The data is the source's name without its ending; of more than three params the rest is counted.
     """
-    params = training_params(lineage)
+    params = flatten(lineage.sections(lineage.upstream("fine_tune")))
     text = read_git(lineage.root, "show", f"HEAD:./{PARAMS}")
     shipped = flatten(YAML(typ="safe", pure=True).load(text)) if text else {}
     changed = [f"{n}={v}" for n, v in params.items() if shipped.get(n, v) != v and n != SOURCE]
@@ -40,15 +41,10 @@ def name_run(lineage: Lineage) -> str:
     return " ".join([data, *changed[:NAMED_PARAMS], *rest, lineage.key("fine_tune")[:8]])
 
 
-SOURCE = "ingest.source"
-
-
 def read_git(root: Path, *words: str) -> str | None:
     """What a Git command prints; None where it fails or Git is missing."""
+    command = ["git", "-C", str(root), *words]
     try:
-        run = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    return run.stdout

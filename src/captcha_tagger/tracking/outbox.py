@@ -2,44 +2,42 @@
 
 A RunRow, and once it has trained its files -> a folder with row.json, artifacts/, model/ and code/,
 whole or absent. It needs neither a store nor the workspace that it came from, which DVC may throw
-away. An entry leaves when the store shows all of it.
+away. An entry leaves when the store has taken all of it.
 """
 
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from captcha_tagger.base.files import atomic_folder, read_json, write_json
+from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.tracking.lineage import Lineage
-from captcha_tagger.tracking.row import RunRow, row_from_json
+from captcha_tagger.tracking.row import RunRow
 
 LARGEST_FILE_BYTES = 50_000_000  # of an artifact that people look at
-PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg", ".npy")
-LEFT_OUT = ("pixels.npy", "probs.npy", "losses.npy")
+PAGES = (".json", ".csv", ".md", ".html", ".png", ".svg")
+LEFT_OUT = {"samples", "model", "answers"}  # folders of many files, or that are kept elsewhere
 PACKAGE = Path("src/captcha_tagger")
 SERVING = ("base", "data", "source", "network", "predict")  # the folders that predict/ needs
+ROW = TypeAdapter(RunRow)
 
 
 def outbox() -> Path:
     return state_folder() / "outbox"
 
 
-def put(row: RunRow, seen: int, *, lineage: Lineage | None = None, journal: str = "") -> None:
-    """Add a row as it was at `seen` (ns), with the files of its lineage.
-
-    One that a training tells while it runs has no files, and counts as long as its journal lies
-    there: what the outputs say later is more.
-    """
+def put(row: RunRow, seen: int, lineage: Lineage | None = None) -> None:
+    """Add a row as it was at `seen` (ns), with the files of its lineage unless it still trains."""
     with atomic_folder(outbox() / f"{seen}-{row.key}") as folder:
-        write_json(folder / "row.json", {"row": asdict(row), "journal": journal})
-        if lineage is not None:
-            _copy_artifacts(lineage, folder / "artifacts")
-        if lineage is not None and row.model:
+        (folder / "row.json").write_bytes(ROW.dump_json(row))
+        if lineage is None:
+            return
+        _copy_artifacts(lineage, folder / "artifacts")
+        if row.model:
             shutil.copytree(lineage.root / "data/fine_tune/model", folder / "model")
             copy_code(lineage.root / PACKAGE, folder / "code")
 
@@ -53,12 +51,11 @@ def waiting() -> list[tuple[Path, RunRow]]:
     found: list[tuple[Path, RunRow]] = []
     for entry in sorted(outbox().glob("[!.]*")):
         try:
-            content = read_json(entry / "row.json")
-            row, journal = row_from_json(content["row"]), content["journal"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            row = ROW.validate_json((entry / "row.json").read_bytes())
+        except (OSError, ValueError) as error:
             _set_aside(entry, error)
             continue
-        if journal and not Path(journal).exists():
+        if row.journal and not Path(row.journal).exists():
             shutil.rmtree(entry, ignore_errors=True)
             continue
         for other in [one for one in found if _is_outdone(one[1], row)]:
@@ -95,19 +92,15 @@ def _copy_artifacts(lineage: Lineage, folder: Path) -> None:
     yaml.default_flow_style = False
     yaml.dump({"schema": "2.0", "stages": lineage.entries}, folder / "dvc.lock")
     shutil.copyfile(lineage.root / "dvc.yaml", folder / "dvc.yaml")
+    data = lineage.root / "data"
     outs = [out for name in lineage.trusted for out in lineage.entries[name]["outs"]]
     for source in [path for out in outs for path in (lineage.root / out["path"]).rglob("*")]:
-        if _is_page(source):
-            target = folder / source.relative_to(lineage.root / "data")
+        inside = source.relative_to(data)
+        if _is_page(source) and not LEFT_OUT & set(inside.parts):
+            target = folder / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
 
 
 def _is_page(path: Path) -> bool:
-    return (
-        path.is_file()
-        and path.suffix in PAGES
-        and path.name not in LEFT_OUT
-        and path.stat().st_size <= LARGEST_FILE_BYTES
-        and not {"samples", "model", "answers"} & set(path.parts)
-    )
+    return path.is_file() and path.suffix in PAGES and path.stat().st_size <= LARGEST_FILE_BYTES

@@ -10,8 +10,11 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
@@ -25,18 +28,19 @@ from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
 from captcha_tagger.tracking.sampling import is_alive, sample_process
 
 EVERY_SECONDS = 10.0
+NONE: Mapping[str, str] = {}
 KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
 
 def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     """Record what the stage of process `pid` has made; false when the store did not take it."""
     seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
-    _keep_facts(lineage, stage, pid)
-    _put(lineage, seen, read_origin(lineage))
-    os.chdir(root_folder())  # DVC may throw this copy of the workspace away
-    _let_go()
-    if soon:
-        step_back(os.getpid())
+    origin = read_origin(lineage)
+    _keep_facts(lineage, stage, pid, origin)
+    if _is_left_to_others():
+        return True
+    _put(lineage, seen, origin)
+    _let_go(step_aside=soon)
     _sweep()
     return _empty_outbox()
 
@@ -55,30 +59,58 @@ def record_workspace() -> list[str]:
     return store.record_all(store.connect(create=True))
 
 
+def record_clone(clone: Path, tags: dict[str, str]) -> list[str]:
+    """Record what a clone of this repository has on disk, with these tags beside its own.
+
+    Its trainings ran with CAPTCHA_TAGGER_RECORD=keep. Raises as `record_workspace`.
+    """
+    from captcha_tagger.tracking import store  # slow to import
+
+    seen, lineage = time.time_ns(), read_lineage(clone)
+    for facts in (clone / ".state" / "facts").glob("*"):
+        shutil.copytree(facts, state_folder() / "facts" / facts.name, dirs_exist_ok=True)
+    _put(lineage, seen, {NAME: name_run(lineage)}, tags)
+    return store.record_all(store.connect(create=True))
+
+
 def follow(journal: Path) -> None:
     """Carry the curves of a training to the store until it ends, without getting in its way."""
+    if _is_left_to_others():
+        return
     stage = journal.name.rpartition("-")[0]
     lineage = read_lineage(Path.cwd(), stage)
-    phases = _read_phases(lineage, set(PHASES) - {stage})
-    origin = read_origin(lineage)
-    os.chdir(root_folder())  # DVC may throw this copy of the workspace away
-    step_back(os.getpid())
+    phases, origin = _read_phases(lineage, set(PHASES) - {stage}), read_origin(lineage)
     status = "RUNNING"
     while status == "RUNNING" and (facts := read_facts(journal)):
-        seen, status = time.time_ns(), facts["status"]
-        if status in ("RUNNING", "FINISHED"):  # the latter has yet to write its outputs
-            ended = "KILLED" if status == "RUNNING" else "FAILED"
-            status = "RUNNING" if is_alive(facts) else ended
+        seen, status = time.time_ns(), _find_status(facts)
         phases[stage] = build_phase(lineage, stage, journal, status)
-        outbox.put(build_row(lineage, phases, origin), seen, journal=str(journal))
-        _let_go()
+        row = build_row(lineage, phases, origin)
+        outbox.put(replace(row, journal=str(journal)), seen)
+        _let_go(step_aside=True)
         _empty_outbox()
         if status == "RUNNING":
             sample_process(facts, journal / "system.csv")
             time.sleep(EVERY_SECONDS)
 
 
-def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
+def _is_left_to_others() -> bool:
+    """Whether somebody else records this, from the facts that are kept here."""
+    return os.environ.get("CAPTCHA_TAGGER_RECORD") == "keep"
+
+
+def _find_status(facts: dict[str, Any]) -> str:
+    """How a training that told these facts goes on, or how it ended."""
+    status = str(facts["status"])
+    if status not in ("RUNNING", "FINISHED"):
+        return status
+    if is_alive(facts):
+        return "RUNNING"  # one that is finished has yet to write its outputs
+    return "KILLED" if status == "RUNNING" else "FAILED"
+
+
+def _put(
+    lineage: Lineage, seen: int, origin: dict[str, str], tags: Mapping[str, str] = NONE
+) -> None:
     """Put what has trained into the outbox; where its own training said its origin, that counts."""
     phases = _read_phases(lineage, lineage.trusted & set(PHASES))
     for phase in phases:
@@ -86,7 +118,7 @@ def _put(lineage: Lineage, seen: int, origin: dict[str, str]) -> None:
         if facts.get("row") == lineage.key("fine_tune"):
             origin = facts["origin"]
     if phases:
-        outbox.put(build_row(lineage, phases, origin), seen, lineage=lineage)
+        outbox.put(build_row(lineage, phases, {**origin, **tags}), seen, lineage)
 
 
 def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
@@ -98,7 +130,7 @@ def _facts_folder(lineage: Lineage, phase: str) -> Path:
     return state_folder() / "facts" / f"{phase}-{lineage.key(phase)}"
 
 
-def _keep_facts(lineage: Lineage, stage: str, pid: int) -> None:
+def _keep_facts(lineage: Lineage, stage: str, pid: int, origin: dict[str, str]) -> None:
     """Move the journal of the training that has just ended to `.state/facts/`, by its key."""
     for journal in (state_folder() / "live").glob(f"{stage}-*"):
         if (facts := read_facts(journal)).get("pid") == pid:
@@ -106,8 +138,8 @@ def _keep_facts(lineage: Lineage, stage: str, pid: int) -> None:
             shutil.rmtree(kept, ignore_errors=True)
             kept.parent.mkdir(exist_ok=True)
             journal.replace(kept)  # whoever follows it ends
-            more = {"row": lineage.key("fine_tune"), "origin": read_origin(lineage)}
-            write_json(kept / "facts.json", {**facts, **more})
+            row = {"row": lineage.key("fine_tune"), "origin": origin}
+            write_json(kept / "facts.json", {**facts, **row})
 
 
 def _sweep() -> None:
@@ -132,8 +164,14 @@ def _empty_outbox() -> bool:
     return True
 
 
-def _let_go() -> None:
-    """End the output that the caller reads; what is printed later goes to the log."""
+def _let_go(*, step_aside: bool) -> None:
+    """End the output that the caller reads; what is printed later goes to the log.
+
+    From here on nothing is needed of this copy of the workspace, which DVC may throw away.
+    """
+    os.chdir(root_folder())
+    if step_aside:
+        step_back(os.getpid())
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 

@@ -3,19 +3,20 @@
 A run id, a run's name, the start of its key, an alias -> what the store has of it.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from captcha_tagger.base.errors import InputError, hide_password
 from captcha_tagger.base.places import root_folder
 from captcha_tagger.compare.differences import compare
+from captcha_tagger.compare.revisions import WORKSPACE
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking import store
 from captcha_tagger.tracking.lineage import read_lineage
 from captcha_tagger.tracking.origin import read_git
 from captcha_tagger.tracking.row import MODEL
 
-HERE = ("workspace", ".")  # the experiment on disk
 LINEAGE_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")
 REGISTERED, CHAMPION = "captcha-tagger", "champion"
 RANKED = {"exact_set": "exact set", "text_accuracy": "text accuracy", "micro_f1": "micro-F1"}
@@ -25,22 +26,22 @@ RANKED = {"exact_set": "exact set", "text_accuracy": "text accuracy", "micro_f1"
 def load_side(called: str) -> Side:
     """A run as one side of a comparison, from its artifacts: they hold no images."""
     client = store.connect()
-    return _load(client, find_experiment(client, called))
+    return _load(client, find_run(client, called))
 
 
 @store.answering()
-def find_experiment(client: store.Client, name: str) -> str:
+def find_run(client: store.Client, name: str) -> str:
     """The id of the one parent run that `name` means; InputError if there is none.
 
     It is a run's id, name or start of its key; a Git revision or DVC experiment; or `workspace`.
     """
     experiment = store.find_experiment(client)
-    runs = store.search_runs(client, experiment, {store.ROLE: "experiment"}) if experiment else []
+    runs = store.search_runs(experiment, {store.ROLE: "experiment"}) if experiment else []
     found = [run for run in runs if name in (run.info.run_id, run.info.run_name)]
-    if not found and name not in HERE:
+    if not found and name not in WORKSPACE:
         found = [run for run in runs if run.data.tags[store.KEY].startswith(name)]
     if not found:
-        key, model = _read_folder(root_folder()) if name in HERE else _read_revision(name)
+        key, model = _read_folder(root_folder()) if name in WORKSPACE else _read_revision(name)
         found = [run for run in runs if run.data.tags[store.KEY] == key]
         if len(found) > 1:  # repeats with other bits
             found = [run for run in found if run.data.tags.get(MODEL) == model]
@@ -70,7 +71,7 @@ def register(name: str) -> str:
     Returns what happened, in one line.
     """
     client = store.connect()
-    run_id = find_experiment(client, name)
+    run_id = find_run(client, name)
     number = _register_version(client, run_id)
     this = f"version {number} of {REGISTERED}"
     crowned, rival = _find_champion(client)
@@ -106,10 +107,9 @@ def beats(new: Side, old: Side) -> tuple[bool, str]:
 
 
 def _load(client: store.Client, run_id: str) -> Side:
-    wanted = {LOCK, *NEEDED, *CURVES}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for path in sorted(wanted & store.list_artifacts(client, run_id)):
+        for path in store.find_artifacts(client, run_id, {LOCK, *NEEDED, *CURVES}):
             (folder / path).parent.mkdir(exist_ok=True)
             # Of a file alone, some stores keep the folder and some do not.
             Path(client.download_artifacts(run_id, path, name)).replace(folder / path)
@@ -141,7 +141,7 @@ def _locate_model(client: store.Client, name: str) -> str:
         model, _, alias = name.partition("@")
         return f"models:/{model or REGISTERED}@{alias}"
     is_address = name.startswith("runs:/")
-    run_id = name.split("/")[1] if is_address else find_experiment(client, name)
+    run_id = name.split("/")[1] if is_address else find_run(client, name)
     return str(_find_model(client, run_id).model_uri)
 
 
@@ -163,14 +163,10 @@ def _register_version(client: store.Client, run_id: str) -> str:
 
 def _find_champion(client: store.Client) -> tuple[str | None, str | None]:
     """Its version and its run's id; None where there is no champion, or its run is deleted."""
-    found = client.search_registered_models(f"name = '{REGISTERED}'")
-    number = found[0].aliases.get(CHAMPION) if found else None
-    if number is None:
-        return None, None
-    run_id = str(client.get_model_version(REGISTERED, number).run_id)
-    try:
-        with store.answering():
-            is_active = client.get_run(run_id).info.lifecycle_stage == "active"
-    except InputError:  # nothing is left of it
-        is_active = False
-    return str(number), run_id if is_active else None
+    number = None
+    with suppress(InputError), store.answering():  # nothing is left of one of them
+        found = client.get_model_version_by_alias(REGISTERED, CHAMPION)
+        number, run_id = str(found.version), str(found.run_id)
+        if client.get_run(run_id).info.lifecycle_stage == "active":
+            return number, run_id
+    return number, None

@@ -2,7 +2,7 @@
 
 One parent run an experiment, found by the key in its tags, with a nested run per training phase; a
 repeat that shows other values is a run of its own. Everything here may run twice, be killed, or
-meet another process doing the same: it writes what the store lacks, and looks again.
+meet another process doing the same: it looks, and writes what the store lacks.
 """
 
 import base64
@@ -12,9 +12,8 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
@@ -37,16 +36,17 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Schema
 from sqlalchemy.exc import SQLAlchemyError
 
 from captcha_tagger.base.errors import InputError, hide_password
-from captcha_tagger.base.files import hash_path, lock_file, read_json
+from captcha_tagger.base.files import lock_file, read_json
 from captcha_tagger.base.places import root_folder, state_folder, store_address
 from captcha_tagger.predict.predictor import encode
 from captcha_tagger.predict.serving import COLUMN
 from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.row import MODEL, NAME, RunRow
 
-KEY, ROLE, ARTIFACTS = "captcha_tagger.key", "captcha_tagger.role", "captcha_tagger.artifacts"
+KEY, ROLE = "captcha_tagger.key", "captcha_tagger.role"
 REPEAT, PARENT = "repeat_of", "mlflow.parentRunId"
-SERVED_FILES = {"MLmodel", "data/model/model.json", "data/model/weights.safetensors"}
+SERVED = "data/model"  # where a logged model keeps what was logged
+SERVED_FILES = {f"{SERVED}/model.json", f"{SERVED}/weights.safetensors"}
 SERVED_WITH = (
     "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch", "torchvision",
 )  # fmt: skip
@@ -130,26 +130,20 @@ def record_all(client: Client) -> list[str]:
 
 @answering()
 def push(client: Client, entry: Path, row: RunRow) -> str:
-    """Make the store show all of an entry, and see that it does; returns the parent run's id."""
+    """Make the store show all of an entry; returns the parent run's id."""
     experiment = ensure_experiment(client)
     parent = _find_or_create(client, experiment, row, {ROLE: "experiment"})
     run_id = str(parent.info.run_id)
     if row.model is None and MODEL in parent.data.tags:
         return run_id  # a repeat that has shown nothing new so far
-    runs = {run_id: row}
+    _fill(client, parent, row)
     for role, phase in row.phases.items():
         nested = _find_or_create(client, experiment, phase, {ROLE: role, PARENT: run_id})
-        runs[nested.info.run_id] = phase
-
-    def complete() -> bool:
-        """Write what is lacking; returns whether anything was."""
-        lacked = [_fill(client, one, of) for one, of in runs.items()]
-        lacked += [_log_artifacts(client, run_id, entry), _log_model(client, run_id, row, entry)]
-        return any(lacked)
-
+        _fill(client, nested, phase)
     _log_datasets(client, run_id, row)
-    if complete() and row.status != "RUNNING" and complete():
-        raise StoreError(f"{run_id}: the MLflow store does not show what was written to it")
+    if (entry / "artifacts").exists():
+        client.log_artifacts(run_id, str(entry / "artifacts"))
+    _log_model(client, run_id, row, entry)
     return run_id
 
 
@@ -165,22 +159,16 @@ def ensure_experiment(client: Client) -> str:
     """Its id; created with an absolute artifact location where the store is a file of ours."""
     ours = mlflow.get_tracking_uri().startswith("sqlite:")
     location = (root_folder() / "mlruns").as_uri() if ours else None
-    found = find_experiment(client)
-    with suppress(MlflowException):  # another machine may be first
-        found = found or client.create_experiment(_experiment_name(), artifact_location=location)
-    found = found or find_experiment(client)
-    assert found is not None
-    return str(found)
+    if find_experiment(client) is None:
+        with suppress(MlflowException):  # another machine may be first
+            client.create_experiment(_experiment_name(), artifact_location=location)
+    return str(mlflow.set_experiment(_experiment_name()).experiment_id)
 
 
-def search_runs(client: Client, experiment: str, tags: dict[str, str]) -> list[entities.Run]:
-    """Every run with these tags, the oldest first; the store gives them by the thousand."""
+def search_runs(experiment: str, tags: dict[str, str]) -> list[entities.Run]:
+    """Every run with these tags, the oldest first."""
     query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    page = client.search_runs([experiment], query)
-    found = list(page)
-    while page.token:
-        page = client.search_runs([experiment], query, page_token=page.token)
-        found += page
+    found = mlflow.search_runs([experiment], query, output_format="list")
     return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
@@ -189,15 +177,17 @@ def find_model(client: Client, run: entities.Run) -> Logged | None:
     ready, wanted = entities.LoggedModelStatus.READY, run.data.tags.get(MODEL)
     for model in _search_models(client, run):
         if model.status == ready and model.tags.get(MODEL) == wanted:
-            files = _list_files(partial(client.list_logged_model_artifacts, model.model_id))
-            if {path for path, size in files if size} >= SERVED_FILES:
+            files = client.list_logged_model_artifacts(model.model_id, SERVED)
+            if {file.path for file in files if file.file_size} >= SERVED_FILES:
                 return model
     return None
 
 
-def list_artifacts(client: Client, run_id: str) -> set[str]:
-    """The paths of all files of a run."""
-    return {path for path, _ in _list_files(partial(client.list_artifacts, run_id))}
+def find_artifacts(client: Client, run_id: str, wanted: set[str]) -> set[str]:
+    """Those of the wanted paths that are files of the run."""
+    folders = {path.rpartition("/")[0] or None for path in wanted}
+    found = [file for folder in folders for file in client.list_artifacts(run_id, folder)]
+    return wanted & {file.path for file in found}
 
 
 def download(uri: str) -> Path:
@@ -236,7 +226,7 @@ def _find_or_create(
 ) -> entities.Run:
     """The oldest run of the row's key that shows no other values than the row, or a new one."""
     tags = {KEY: row.key, **tags}
-    same = search_runs(client, experiment, tags)
+    same = search_runs(experiment, tags)
     for run in same:
         if not row.contradicts(_stored(client, run, row)):
             return run
@@ -245,7 +235,7 @@ def _find_or_create(
     more = {NAME: name, **repeat, "mlflow.source.name": "dvc.yaml"}
     made = client.create_run(experiment, row.start or _now(), {**tags, **more})
     known = {run.info.run_id for run in same}
-    new = [r for r in search_runs(client, experiment, tags) if r.info.run_id not in known]
+    new = [r for r in search_runs(experiment, tags) if r.info.run_id not in known]
     if new[0].info.run_id != made.info.run_id:
         client.delete_run(made.info.run_id)  # still empty: another machine was first
     return new[0]
@@ -253,80 +243,57 @@ def _find_or_create(
 
 def _stored(client: Client, run: entities.Run, row: RunRow) -> dict[tuple[str, int], float]:
     """Every value that the run has of the row's curves, by name and step."""
-    names = {name for name, _, _ in row.curve} & run.data.metrics.keys()
+    names = {name for name, _, _ in row.curve + row.system} & run.data.metrics.keys()
     histories = [client.get_metric_history(run.info.run_id, name) for name in sorted(names)]
     return {(point.key, point.step): point.value for points in histories for point in points}
 
 
-def _fill(client: Client, run_id: str, row: RunRow) -> bool:
-    """Write what the run lacks of the row; returns whether it lacked anything."""
-    run = client.get_run(run_id)
-    known, start, stored = run.data, run.info.start_time, _stored(client, run, row)
+def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
+    """Write what the run lacks of the row."""
+    run_id, start, known = run.info.run_id, run.info.start_time, run.data
+    stored = _stored(client, run, row)
     # A point's time follows from the run, so that it is the same whoever writes it.
-    points = [(n, v, start + step, step) for n, step, v in row.curve if (n, step) not in stored]
+    points = [
+        (n, v, start + step, step)
+        for n, step, v in row.curve + row.system
+        if (n, step) not in stored
+    ]
     points += [(n, v, _now(), 0) for n, v in row.metrics.items() if known.metrics.get(n) != v]
     metrics = [entities.Metric(*point) for point in points]
-    params = [
-        entities.Param(n, v[:LONGEST]) for n, v in row.params.items() if n not in known.params
-    ]
-    tagged = {n: v[:LONGEST] for n, v in row.tags.items() if n != NAME}
-    changed = {n: v for n, v in tagged.items() if known.tags.get(n) != v}
-    tags = [entities.RunTag(n, v) for n, v in changed.items()]
-    lacked = bool(metrics or params or tags)
+    lacking = {n: v[:LONGEST] for n, v in row.params.items() if n not in known.params}
+    params = [entities.Param(*param) for param in lacking.items()]
+    changed = {n: v[:LONGEST] for n, v in row.tags.items() if known.tags.get(n) != v and n != NAME}
+    tags = [entities.RunTag(*tag) for tag in changed.items()]
     while metrics or params or tags:  # MLflow takes a thousand at once, 100 of these two
         client.log_batch(run_id, metrics[:800], params[:100], tags[:100])
         metrics, params, tags = metrics[800:], params[100:], tags[100:]
-    return _set_status(client, run, row) or lacked
-
-
-def _set_status(client: Client, run: entities.Run, row: RunRow) -> bool:
-    """Bring status and end to what they should be: a run lasts as long as its training took."""
-    seconds = row.metrics.get("wall_seconds", run.data.metrics.get("wall_seconds", 0.0))
-    end = run.info.start_time + round(1000 * seconds)
-    if row.status == "RUNNING" != run.info.status:
-        client.update_run(run.info.run_id, row.status)
-    elif row.status != "RUNNING" and (run.info.status, run.info.end_time) != (row.status, end):
-        client.set_terminated(run.info.run_id, row.status, end)
-    else:
-        return False
-    return True
+    if row.status == "RUNNING":
+        client.update_run(run_id, row.status)
+        return
+    # A run lasts as long as its training took.
+    seconds = row.metrics.get("wall_seconds", known.metrics.get("wall_seconds", 0.0))
+    client.set_terminated(run_id, row.status, start + round(1000 * seconds))
 
 
 def _log_datasets(client: Client, run_id: str, row: RunRow) -> None:
     """Say which data the training saw; MLflow keeps one of each."""
     inputs = []
-    for data in row.datasets:
-        source = json.dumps({"path": data["name"]})
-        dataset = entities.Dataset(data["name"], data["digest"], "dvc", source)
-        context = entities.InputTag("mlflow.data.context", data["context"])
-        inputs.append(entities.DatasetInput(dataset, [context]))
+    for stage, tag in (("ingest", "dvc.ingest"), ("split", "dvc.split")):
+        if tag in row.tags:
+            source = json.dumps({"path": f"data/{stage}"})
+            dataset = entities.Dataset(f"data/{stage}", row.tags[tag], "dvc", source)
+            context = entities.InputTag("mlflow.data.context", stage)
+            inputs.append(entities.DatasetInput(dataset, [context]))
     client.log_inputs(run_id, datasets=inputs)
 
 
-def _log_artifacts(client: Client, run_id: str, entry: Path) -> bool:
-    """Log the folder of artifacts unless the run has the same, and every file of it."""
-    if (found := hash_path(entry, "artifacts")) is None:
-        return False
-    folder = entry / "artifacts"
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    files = {(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths}
-    known = client.get_run(run_id).data.tags.get(ARTIFACTS)
-    if known == found["md5"] and files <= set(_list_files(partial(client.list_artifacts, run_id))):
-        return False
-    client.log_artifacts(run_id, str(folder))
-    client.set_tag(run_id, ARTIFACTS, found["md5"])
-    return True
-
-
-def _log_model(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:
+def _log_model(client: Client, run_id: str, row: RunRow, entry: Path) -> None:
     """Log the model unless the run has it: a pyfunc of our weights and code, no pickles."""
     run = client.get_run(run_id)
     if row.model is None or find_model(client, run) is not None:
-        return False
+        return
     ready, found = entities.LoggedModelStatus.READY, _search_models(client, run)
     half_made = [m for m in found if m.status != ready or m.tags.get(MODEL) == row.model]
-    # A model goes to the process's experiment, not to that of its run.
-    mlflow.set_experiment(experiment_id=run.info.experiment_id)
     Model.log(
         artifact_path=None,
         name="model",
@@ -344,7 +311,6 @@ def _log_model(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:
     )
     for model in half_made:
         client.delete_logged_model(model.model_id)
-    return True
 
 
 def _example(entry: Path) -> pd.DataFrame:
@@ -358,17 +324,6 @@ def _search_models(client: Client, run: entities.Run) -> list[Logged]:
     """The logged models of a run that are not deleted, the newest first."""
     query = f"source_run_id = '{run.info.run_id}'"
     return list(client.search_logged_models([run.info.experiment_id], query))
-
-
-def _list_files(
-    list_folder: Callable[[str | None], list[entities.FileInfo]], path: str | None = None
-) -> Iterator[tuple[str, int]]:
-    """Path and size of every stored file at or below the path."""
-    for found in list_folder(path):
-        if found.is_dir:
-            yield from _list_files(list_folder, found.path)
-        else:
-            yield found.path, found.file_size or 0
 
 
 def _now() -> int:

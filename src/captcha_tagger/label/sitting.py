@@ -34,7 +34,7 @@ class State(BaseModel):
     accepted: int  # of these, as proposed
 
 
-class Session:
+class Sitting:
     """The images without a label in an order that stays, and a place in it."""
 
     def __init__(

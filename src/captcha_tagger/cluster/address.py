@@ -1,0 +1,26 @@
+"""Which Ray the work goes to, if any: `compute.cluster` of params.yaml.
+
+No stage depends on it, as `compute.workers`: who computes changes no bit.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import ConfigDict
+
+from captcha_tagger.base.settings import PARAMS, Address, Section, load_section
+
+INSIDE = "CAPTCHA_TAGGER_INSIDE_CLUSTER"  # set where Ray has started us: it shall not start Ray
+
+
+class _Place(Section):
+    """The one key of the section `compute` that concerns Ray."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    cluster: Address | None
+
+
+def load_address(path: Path = PARAMS) -> str | None:
+    """The address; None where this process works alone, as it does inside of a task."""
+    return None if INSIDE in os.environ else load_section("compute", _Place, path).cluster

@@ -1,0 +1,1 @@
+"""Values for params in; a DVC experiment and a row of the record for each choice of them out."""

@@ -1,0 +1,141 @@
+"""One trial: a clone of the repository in which DVC runs one experiment, on any machine.
+
+A Trial -> the experiment in the clone and its scores, or why there is none. The clone shares the
+repository's cache, so that what was computed once is not computed again, and nothing else: DVC's
+locks and stashes are its own, and what is interrupted leaves no trace in the repository.
+"""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from captcha_tagger.base.files import read_json
+from captcha_tagger.cluster.address import INSIDE
+from captcha_tagger.reproduce.verify import DVC, environment
+
+SURROUNDINGS = {INSIDE: "1", "CAPTCHA_TAGGER_RECORD": "keep"}  # the driver alone records
+FAILED_STAGE = re.compile(r"failed to reproduce '(\w+)'")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to run, and where: `clone` is made there, `log` says what the commands said."""
+
+    root: Path
+    cache: Path
+    clone: Path
+    log: Path
+    name: str
+    settings: dict[str, str]
+    links: list[str]  # what the stages read that neither Git nor DVC keeps
+    patch: bytes  # what the workspace has changed since its commit
+
+
+class Outcome(NamedTuple):
+    """How long it took, and the scores, or in one line why there are none."""
+
+    seconds: float
+    scores: dict[str, float]
+    failure: str = ""
+
+
+class _FailedError(Exception):
+    """A command has failed; its last words say why."""
+
+
+def run_trial(trial: Trial) -> Outcome:
+    """Run the experiment from the beginning, but for what the cache and its resume file keep."""
+    began = time.monotonic()
+    try:
+        with trial.log.open("wb") as log:
+            _prepare(trial, log.fileno())
+            words = [word for pair in trial.settings.items() for word in ("-S", "=".join(pair))]
+            _run([*DVC, "exp", "run", "-n", trial.name, *words], trial.clone, log.fileno())
+        scores = read_json(trial.clone / "data/evaluate/metrics.json")
+    except (_FailedError, OSError) as error:
+        failure = _explain(trial.log) if isinstance(error, _FailedError) else str(error)
+        return Outcome(time.monotonic() - began, {}, failure)
+    return Outcome(time.monotonic() - began, scores)
+
+
+def end_processes_below(folder: Path) -> None:
+    """Kill what works in the folder: a driver that was killed leaves its trials at work."""
+    found = [process for process in psutil.process_iter() if _works_below(process, folder)]
+    for process in found:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(found, timeout=60)
+
+
+def _prepare(trial: Trial, log: int) -> None:
+    """A new clone with the state of the one before, which may be interrupted in any way."""
+    end_processes_below(trial.clone)
+    state, kept = trial.clone / ".state", trial.clone.with_suffix(".state")
+    if state.exists() and not kept.exists():
+        state.rename(kept)
+    shutil.rmtree(trial.clone, ignore_errors=True)
+    _run(["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
+    if kept.exists():
+        kept.rename(state)
+    if trial.patch:
+        changes = trial.log.with_suffix(".patch")
+        changes.write_bytes(trial.patch)
+        _run(["git", "apply", "--whitespace=nowarn", changes], trial.clone, log)
+    _share_cache(trial)
+    for path in trial.links:
+        place = Path(os.path.normpath(trial.clone / path))
+        if not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to((trial.root / path).resolve())
+    if any(_list_tracked(trial.clone)):
+        _run([*DVC, "checkout", "--allow-missing"], trial.clone, log)
+
+
+def _share_cache(trial: Trial) -> None:
+    """The repository's own settings, and its cache."""
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(trial.root / ".dvc/config.local")
+    if not config.has_section("cache"):
+        config.add_section("cache")
+    config.set("cache", "dir", str(trial.cache))
+    with (trial.clone / ".dvc/config.local").open("w", encoding="utf-8") as file:
+        config.write(file)
+
+
+def _list_tracked(clone: Path) -> Iterator[Path]:
+    return (path for path in clone.rglob("*.dvc") if path.is_file())
+
+
+def _run(words: list[str | Path], folder: Path, log: int) -> None:
+    done = subprocess.run(
+        words, cwd=folder, env=environment() | SURROUNDINGS, stdin=subprocess.DEVNULL, stdout=log,
+        stderr=log, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise _FailedError
+
+
+def _explain(log: Path) -> str:
+    """What the stage said that failed, else DVC's or Git's last words."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    stages = [match[1] for line in lines if (match := FAILED_STAGE.search(line))]
+    said = [line for line in lines for stage in stages if line.startswith(f"{stage}: ")]
+    errors = [line for line in lines if line.startswith(("ERROR:", "fatal:", "error:"))]
+    return (said or errors or lines or ["it said nothing"])[-1]
+
+
+def _works_below(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()).is_relative_to(folder)
+    except (psutil.Error, OSError):
+        return False
