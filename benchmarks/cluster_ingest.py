@@ -27,8 +27,7 @@ from ruamel.yaml import YAML
 
 from captcha_tagger.base.files import hash_path
 from captcha_tagger.base.processes import count_cores
-
-SETTINGS = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+from captcha_tagger.cluster.session import ENVIRONMENT
 
 
 class Run(NamedTuple):
@@ -77,17 +76,16 @@ def list_resident_bytes(stage: int) -> list[int]:
     return sizes
 
 
-def start_nodes() -> Any:
-    """Two nodes of Ray, each with half of the cores."""
-    os.environ.update(SETTINGS, RAY_AUTH_TOKEN=secrets.token_hex(32))
+def start_nodes() -> tuple[Any, Any]:
+    """A Ray of two nodes, each with half of the cores; and the second of them."""
+    os.environ.update(ENVIRONMENT, RAY_AUTH_TOKEN=secrets.token_hex(32))
     from ray.cluster_utils import Cluster  # reads them when it is imported
 
     cores = max(1, count_cores() // 2)
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False}
     )
-    cluster.other = cluster.add_node(num_cpus=cores)
-    return cluster
+    return cluster, cluster.add_node(num_cpus=cores)
 
 
 def main() -> None:
@@ -102,23 +100,27 @@ def main() -> None:
         work = Path(name).resolve()
         add_images(options.source, work / "images", options.images)
         local = run_stage(work / "images", work / "local", None, lambda: None)
-        cluster = start_nodes()
+        cluster, second = start_nodes()
 
         def lose() -> None:
             if options.lose:
-                remove = cluster.remove_node
-                threading.Thread(target=remove, args=(cluster.other,), daemon=True).start()
+                threading.Thread(
+                    target=cluster.remove_node,
+                    args=(second,),
+                    kwargs={"allow_graceful": False},
+                    daemon=True,
+                ).start()
 
         try:
             two = run_stage(work / "images", work / "cluster", cluster.address, lose)
         finally:
             cluster.shutdown()
-    print("   images | local images/s | two nodes | largest MB local | two nodes | equal")
-    print(
-        f"{options.images:9,} | {options.images / local.seconds:14,.0f} | "
-        f"{options.images / two.seconds:9,.0f} | {local.largest / MEGABYTE:16,.0f} | "
-        f"{two.largest / MEGABYTE:9,.0f} | {'yes' if local.md5 == two.md5 else 'NO'}"
-    )
+        print("   images | local images/s | two nodes | largest MB local | two nodes | equal")
+        print(
+            f"{options.images:9,} | {options.images / local.seconds:14,.0f} | "
+            f"{options.images / two.seconds:9,.0f} | {local.largest / MEGABYTE:16,.0f} | "
+            f"{two.largest / MEGABYTE:9,.0f} | {'yes' if local.md5 == two.md5 else 'NO'}"
+        )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,11 @@ from captcha_tagger.cluster.address import INSIDE
 
 LOOPBACK = "127.0.0.1"
 SOURCE = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}  # read on import
+ENVIRONMENT = {  # read on import
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_worker_niceness": "0",  # instead of 15: beside any other work a task would hardly get on
+}
 TOKEN, THREADS = "RAY_AUTH_TOKEN", "OMP_NUM_THREADS"
 STORE_BYTES = 100_000_000  # results are small: what is large goes through files
 CONNECT_SECONDS = 5.0
