@@ -41,7 +41,7 @@ def test_a_task_starts_no_ray_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with (
-        pytest.raises(InputError, match=r"Ray is not installed; pip install 'captcha-tagger\[clu"),
+        pytest.raises(InputError, match=r"Ray is not installed; pip install -e '\.\[clu"),
         open_session("local"),
     ):
         pass

@@ -21,7 +21,8 @@ def test_intervals_contain_their_metric_and_repeat() -> None:
     assert bounds == intervals(probs, targets, 0.45, resamples=200, seed=0)
     assert set(bounds) == {"label_accuracy", "exact_set", "micro_f1", "macro_f1"}
     for name, bound in bounds.items():
-        assert 0 <= bound["low"] <= scores[name] <= bound["high"] <= 1
+        assert 0 < bound["low"] < scores[name] < bound["high"] < 1
+    assert len({bound["low"] for bound in bounds.values()}) == len(bounds)
 
 
 def test_a_perfect_score_is_not_certain() -> None:

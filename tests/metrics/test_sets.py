@@ -37,9 +37,10 @@ def test_headlines_equal_scikit_learns(pair: tuple[Bools, Bools]) -> None:
 
 
 def make_scores(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probs and targets (40, 4) that differ at 0.45, so that no two headlines are equal."""
     generator = np.random.default_rng(seed)
     targets = (generator.random((40, 4)) < 0.4).astype(np.float32)
-    probs = np.clip(targets * 0.6 + generator.random((40, 4)) * 0.4, 0.01, 0.99)
+    probs = np.clip(targets * 0.4 + generator.random((40, 4)) * 0.6, 0.01, 0.99)
     return probs.astype(np.float32), targets
 
 

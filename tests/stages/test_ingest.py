@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
@@ -119,6 +120,22 @@ def test_too_many_rejects_fail_and_name_the_first(tmp_path):
     (source / "broken.png").write_bytes(b"\x89PNG")
     with pytest.raises(InputError, match=r"1 of 9 files rejected.*max_rejected.*broken.png: "):
         ingest(source, tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
+@pytest.mark.parametrize("height", [20, "auto"])
+def test_an_image_gets_no_more_memory_than_its_pixels_need(tmp_path, monkeypatch, height):
+    """The last line against what no count of pixels, parts or scans foresees."""
+    monkeypatch.setattr("captcha_tagger.source.decoding.BASE_BYTES", 1 << 23)
+    monkeypatch.setattr("captcha_tagger.source.decoding.BYTES_A_PIXEL", 0)
+    source, out = fill_folder(tmp_path / "in"), tmp_path / "out"
+    large = encode(Image.new("I;16", (7000, 2500)))  # its integers come in one piece of 70 MB
+    for number in range(2 * len(TEXTS)):
+        (source / f"large{number}.png").write_bytes(large)
+    tally = ingest(source, out, max_rejected=1.0, height=height, width=200)
+    assert set(rejects(out).values()) == {"needs more memory than there is"}
+    assert (tally.rows, tally.rejected) == (len(TEXTS), 2 * len(TEXTS))
+    assert tally.shape.height == (100 if height == "auto" else 20)  # as suits the others
 
 
 def test_a_pattern_that_never_ends_is_an_error(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def test_more_than_there_are_is_all_of_them() -> None:
 
 def test_a_grid_without_end_is_not_begun() -> None:
     huge = {f"a.{name}": [str(number) for number in range(100)] for name in "vwxyz"}
-    with pytest.raises(InputError, match="combinations are more than 10000; draw some"):
+    with pytest.raises(InputError, match="trials are more than 10000; draw fewer"):
         list_trials(huge)
     assert len(list_trials(huge, 3)) == 3
 

@@ -194,8 +194,7 @@ def _import_ray() -> Any:
         import ray.exceptions
     except ImportError:
         raise InputError(
-            "compute.cluster: Ray is not installed; pip install 'captcha-tagger[cluster]', or set "
-            "it to null"
+            "compute.cluster: Ray is not installed; pip install -e '.[cluster]', or set it to null"
         ) from None
     return ray
 
@@ -213,6 +212,8 @@ def _start(ray: Any) -> None:
             object_store_memory=STORE_BYTES,
             _node_ip_address=LOOPBACK,
         )
+    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+        raise InputError(f"compute.cluster: Ray does not start ({_first_line(error)})") from None
     finally:
         services.get_node_ip_address = find_address
 
@@ -271,9 +272,11 @@ def _token() -> str:
 def _keeping_sigterm() -> Iterator[None]:
     """Ray puts a handler of its own in the place of whoever waits for the signal."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _halve(batch: Sequence[Item], middle: int) -> tuple[Sequence[Item], Sequence[Item]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.settings import PARAMS, read_params, validate
 from captcha_tagger.cluster.address import load_address
 from captcha_tagger.commands.params import Params
@@ -21,6 +20,4 @@ def run_sweep(
     trials = list_trials(read_choices(words), number, seed)
     for settings in trials:
         validate(Params, change(params, settings), f"{PARAMS} with {describe(settings)}")
-    if not trials:
-        raise InputError("--set: nothing to try")
     return 1 if sweep(trials, name, jobs, load_address()) else 0

@@ -16,7 +16,7 @@ from captcha_tagger.data.pixels import Shape
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
-from captcha_tagger.source.decoding import open_image
+from captcha_tagger.source.decoding import bound_memory, open_image
 from captcha_tagger.source.limits import Found
 
 SAMPLED = 400  # files
@@ -81,7 +81,8 @@ def _look_at(found: Found, params: Ingest) -> Sight | None:
     if isinstance(text, Reject):
         return None
     try:
-        image = open_image(found.data, params.max_image_pixels)
+        with bound_memory(params.max_image_pixels):
+            image = open_image(found.data, params.max_image_pixels)
     except InputError:
         return None
     return Sight(image.width, image.height, len(text), _is_coloured(image))

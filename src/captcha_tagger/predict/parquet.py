@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_file
 from captcha_tagger.base.shown import escape
 from captcha_tagger.predict.predictor import Prediction
+
+GROUP = 10_000  # rows that are compressed and read together
 
 Answers = Iterable[tuple[Path, Prediction | str]]  # of each file, or why there is none
 
@@ -19,11 +20,9 @@ def stream_parquet(path: Path) -> Iterator[Callable[[Answers], None]]:
 
     `error` says why a file has no answer, and `text` is empty where the model reads none.
     """
-    try:
-        import pyarrow  # a third of a second that other answers need not wait
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(f"{path}: writing Parquet needs pyarrow; pip install pyarrow") from None
+    import pyarrow  # a third of a second that other answers need not wait
+    import pyarrow.parquet
+
     text, number = pyarrow.string(), pyarrow.float64()
     columns = {
         "file": text,
@@ -36,12 +35,19 @@ def stream_parquet(path: Path) -> Iterator[Callable[[Answers], None]]:
     }
     schema = pyarrow.schema(columns.items())
     with atomic_file(path) as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
+        rows: list[dict[str, Any]] = []
 
         def append(answers: Answers) -> None:
-            rows = [_as_row(file, answer) for file, answer in answers]
+            rows.extend(_as_row(file, answer) for file, answer in answers)
+            if len(rows) >= GROUP:
+                flush()
+
+        def flush() -> None:
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
+            rows.clear()
 
         yield append
+        flush()
 
 
 def _as_row(file: Path, answer: Prediction | str) -> dict[str, Any]:

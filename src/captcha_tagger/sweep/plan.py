@@ -11,7 +11,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.settings import UNREADABLE
 
 MOST_TRIALS = 10_000
-BRACKETS = {"[": 1, "]": -1}
+BRACKETS = {**dict.fromkeys("[{(", 1), **dict.fromkeys("]})", -1)}
 
 Choices = dict[str, list[str]]  # values, as written, by the param's dotted name
 Settings = dict[str, str]  # one value for each
@@ -37,8 +37,8 @@ def read_choices(words: Sequence[str]) -> Choices:
 def list_trials(choices: Choices, number: int | None = None, seed: int = 0) -> list[Settings]:
     """Every combination, the last param's values first; or so many of them, drawn by the seed."""
     total = math.prod(map(len, choices.values()))
-    if (number or total) > MOST_TRIALS:
-        raise InputError(f"{total} combinations are more than {MOST_TRIALS}; draw some: --random N")
+    if (trials := min(number or total, total)) > MOST_TRIALS:
+        raise InputError(f"{trials} trials are more than {MOST_TRIALS}; draw fewer: --random N")
     places: Sequence[int] = range(total)
     if number is not None and number < total:
         places = random.Random(seed).sample(places, number)

@@ -31,6 +31,8 @@ from captcha_tagger.tracking.recorder import record_clone
 TAG = "captcha_tagger.sweep"  # of a row: the sweep's name
 NAME = re.compile(r"[\w-]+", re.ASCII)
 LOCK_SECONDS = 1.0
+# What git apply takes, whatever git diff is configured to show.
+PLAIN_DIFF = "--binary --no-color --no-ext-diff --no-textconv --src-prefix=a/ --dst-prefix=b/"
 SHOWN_SCORES = ("text_accuracy", "exact_set")
 CODE = ("src/", "stages/", "dvc.yaml")
 
@@ -51,7 +53,7 @@ def sweep(
     folder = state_folder() / "sweeps" / name
     folder.mkdir(parents=True, exist_ok=True)
     with lock_file(folder / "lock", LOCK_SECONDS):
-        _keep_plan(folder / "plan.json", name, plan)
+        _keep_plan(folder / "plan.json", name, plan, root)
         end_processes_below(folder)
         links, cache = list(_list_links(root)), Path(root, _dvc(root, "cache", "dir").strip())
         waiting = {
@@ -62,6 +64,7 @@ def sweep(
                 log=folder / f"{number}.log",
                 name=f"{name}-{number}",
                 settings=settings,
+                baseline=baseline,
                 links=links,
                 patch=patch,
             )
@@ -106,18 +109,19 @@ def _settle(result: Callable[[], Outcome], trial: Trial, name: str) -> Outcome:
         outcome = result()
         if outcome.failure:
             return outcome
-        # The cache is theirs in common.
-        _dvc(trial.clone, "exp", "push", "--no-cache", "origin", trial.name)
+        # The cache is theirs in common; an experiment of the name is this trial's from before.
+        _dvc(trial.clone, "exp", "push", "--no-cache", "--force", "origin", trial.name)
+        _record(trial, name)
+        found = {**outcome._asdict(), "settings": trial.settings}
+        write_json(trial.log.with_suffix(".json"), found)
     except OSError as error:
         return Outcome(0.0, {}, str(error))
-    _record(trial, name)
-    write_json(trial.log.with_suffix(".json"), {**outcome._asdict(), "settings": trial.settings})
-    shutil.rmtree(trial.clone)
+    shutil.rmtree(trial.clone, ignore_errors=True)
     return outcome
 
 
 def _record(trial: Trial, name: str) -> None:
-    if os.environ.get("CAPTCHA_TAGGER_RECORD") == "off":
+    if os.environ.get("CAPTCHA_TAGGER_RECORD") in ("off", "keep"):
         return
     try:
         # MLflow has much to tell.
@@ -153,15 +157,25 @@ def _read_baseline(root: Path) -> tuple[str, bytes]:
     if new := read_git(root, "ls-files", "--others", "--exclude-standard", "--", *CODE):
         first = new.split("\n")[0]
         raise InputError(f"{first}: not known to Git, and a trial runs in a clone; git add it")
-    words = ["git", "diff", "--binary", "HEAD"]
+    words = ["git", "diff", *PLAIN_DIFF.split(), "HEAD"]
     return commit.strip(), subprocess.run(words, cwd=root, capture_output=True, check=True).stdout
 
 
-def _keep_plan(path: Path, name: str, plan: dict[str, Any]) -> None:
-    if path.exists() and read_json(path) != plan:
+def _keep_plan(path: Path, name: str, plan: dict[str, Any], root: Path) -> None:
+    """Remember what the name stands for; InputError where it stands for something else."""
+    if path.exists():
+        if read_json(path) != plan:
+            raise InputError(
+                f"--name {name}: a sweep of this name has other trials or another baseline; take "
+                f"another name, or delete {path.parent}"
+            )
+        return
+    wanted = {f"{name}-{number}" for number in range(1, len(plan["trials"]) + 1)}
+    refs = (read_git(root, "for-each-ref", "--format=%(refname)", "refs/exps") or "").split()
+    if taken := sorted(wanted & {ref.rpartition("/")[2] for ref in refs}):
         raise InputError(
-            f"--name {name}: a sweep of this name has other trials or another baseline; take "
-            f"another name, or delete {path.parent}"
+            f"--name {name}: there is an experiment {taken[0]} already; take another name, or run "
+            f"dvc exp remove {taken[0]}"
         )
     write_json(path, plan)
 

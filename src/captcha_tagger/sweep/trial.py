@@ -37,8 +37,9 @@ class Trial:
     log: Path
     name: str
     settings: dict[str, str]
+    baseline: str  # the commit
     links: list[str]  # what the stages read that neither Git nor DVC keeps
-    patch: bytes  # what the workspace has changed since its commit
+    patch: bytes  # what the workspace has changed since then
 
 
 class Outcome(NamedTuple):
@@ -69,8 +70,8 @@ def run_trial(trial: Trial) -> Outcome:
 
 
 def end_processes_below(folder: Path) -> None:
-    """Kill what works in the folder: a driver that was killed leaves its trials at work."""
-    found = [process for process in psutil.process_iter() if _works_below(process, folder)]
+    """Kill what trials have at work in the folder: a driver that was killed leaves it there."""
+    found = [process for process in psutil.process_iter() if _is_of_trial(process, folder)]
     for process in found:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -85,6 +86,7 @@ def _prepare(trial: Trial, log: int) -> None:
         state.rename(kept)
     shutil.rmtree(trial.clone, ignore_errors=True)
     _run(["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
+    _run(["git", "reset", "--quiet", "--hard", trial.baseline], trial.clone, log)
     if kept.exists():
         kept.rename(state)
     if trial.patch:
@@ -92,13 +94,13 @@ def _prepare(trial: Trial, log: int) -> None:
         changes.write_bytes(trial.patch)
         _run(["git", "apply", "--whitespace=nowarn", changes], trial.clone, log)
     _share_cache(trial)
-    for path in trial.links:
+    if any(_list_tracked(trial.clone)):
+        _run([*DVC, "checkout", "--allow-missing"], trial.clone, log)
+    for path in trial.links:  # after DVC, which would else write through them
         place = Path(os.path.normpath(trial.clone / path))
         if not os.path.lexists(place):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to((trial.root / path).resolve())
-    if any(_list_tracked(trial.clone)):
-        _run([*DVC, "checkout", "--allow-missing"], trial.clone, log)
 
 
 def _share_cache(trial: Trial) -> None:
@@ -134,8 +136,9 @@ def _explain(log: Path) -> str:
     return (said or errors or lines or ["it said nothing"])[-1]
 
 
-def _works_below(process: psutil.Process, folder: Path) -> bool:
+def _is_of_trial(process: psutil.Process, folder: Path) -> bool:
+    """Whether it works in the folder for a trial, and not for somebody who looks around there."""
     try:
-        return Path(process.cwd()).is_relative_to(folder)
+        return Path(process.cwd()).is_relative_to(folder) and INSIDE in process.environ()
     except (psutil.Error, OSError):
         return False
