@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,10 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(project: Project) -> None:
     other = project.tagger("sweep", "--set", "split.seed=1,3", "--name", "cut", check=False)
     assert other.returncode == 2
     assert "a sweep of this name has other trials" in other.stderr
+    shutil.rmtree(project.root / ".state/sweeps/cut")
+    other = project.tagger("sweep", "--set", "split.seed=1,3", "--name", "cut", check=False)
+    assert other.returncode == 2
+    assert "there is an experiment cut-1 already" in other.stderr
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
