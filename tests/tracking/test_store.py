@@ -147,6 +147,19 @@ def test_nothing_leaves_the_outbox_before_the_store_has_its_files(
     assert not list(outbox.outbox().iterdir())
 
 
+def test_what_the_store_took_and_lost_stays_in_the_outbox(
+    client: store.Client, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as losing:
+        losing.setattr(store.Client, "log_artifacts", lambda *_: None)
+        with pytest.raises(store.StoreError, match="does not show what was written"):
+            record_workspace()
+    assert len(list(outbox.outbox().iterdir())) == 1
+    (run_id,) = store.record_all(client)
+    assert client.list_artifacts(run_id, "evaluate")
+    assert not list(outbox.outbox().iterdir())
+
+
 def test_artifacts_that_were_lost_are_logged_again(client: store.Client, root: Path) -> None:
     (run_id,) = record_workspace()
     shutil.rmtree(root / "mlruns" / run_id / "artifacts" / "evaluate")

@@ -2,7 +2,7 @@
 
 A RunRow, and once it has trained its files -> a folder with row.json, artifacts/, model/ and code/,
 whole or absent. It needs neither a store nor the workspace that it came from, which DVC may throw
-away. An entry leaves when the store has taken all of it.
+away. An entry leaves when the store shows all of it.
 """
 
 import shutil

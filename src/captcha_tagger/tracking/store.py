@@ -130,20 +130,25 @@ def record_all(client: Client) -> list[str]:
 
 @answering()
 def push(client: Client, entry: Path, row: RunRow) -> str:
-    """Make the store show all of an entry; returns the parent run's id."""
+    """Make the store show all of an entry, and see that it does; returns the parent run's id."""
     experiment = ensure_experiment(client)
     parent = _find_or_create(client, experiment, row, {ROLE: "experiment"})
     run_id = str(parent.info.run_id)
     if row.model is None and MODEL in parent.data.tags:
         return run_id  # a repeat that has shown nothing new so far
     _fill(client, parent, row)
+    runs = {run_id: row}
     for role, phase in row.phases.items():
         nested = _find_or_create(client, experiment, phase, {ROLE: role, PARENT: run_id})
         _fill(client, nested, phase)
+        runs[nested.info.run_id] = phase
     _log_datasets(client, run_id, row)
     if (entry / "artifacts").exists():
         client.log_artifacts(run_id, str(entry / "artifacts"))
     _log_model(client, run_id, row, entry)
+    shown = all(_has_values(client, *one) for one in runs.items())
+    if not shown or not _has_files(client, run_id, row, entry):
+        raise StoreError(f"{run_id}: the MLflow store does not show what was written to it")
     return run_id
 
 
@@ -273,6 +278,22 @@ def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
     # A run lasts as long as its training took.
     seconds = row.metrics.get("wall_seconds", known.metrics.get("wall_seconds", 0.0))
     client.set_terminated(run_id, row.status, start + round(1000 * seconds))
+
+
+def _has_values(client: Client, run_id: str, row: RunRow) -> bool:
+    run = client.get_run(run_id)
+    points = {(name, step) for name, step, _ in row.curve + row.system}
+    metrics = run.data.metrics.items()
+    return points <= _stored(client, run, row).keys() and row.metrics.items() <= metrics
+
+
+def _has_files(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:
+    """Whether the run shows the files of the entry, and its model where it has one."""
+    artifacts = entry / "artifacts"
+    files = [path for path in artifacts.rglob("*") if path.is_file()]
+    wanted = {path.relative_to(artifacts).as_posix() for path in files}
+    has_model = row.model is None or find_model(client, client.get_run(run_id)) is not None
+    return has_model and find_artifacts(client, run_id, wanted) == wanted
 
 
 def _log_datasets(client: Client, run_id: str, row: RunRow) -> None:
