@@ -236,7 +236,7 @@ def add_to_git() -> None:
         for name in ("-m", "${x}", "m*[a]?", "m: #x", "m'\"`$x", "mé€ 100%")
     ),
     Scenario("tracked by Git", each(in_git, images(), add_to_git), ["adopt", "mine"], 0),
-    Scenario("no repository", images(), ["adopt", "mine"], 2, "dvc add failed: "),
+    Scenario("no repository", images(), ["adopt", "mine"], 0),
 )
 def test_what_is_taken_is_tracked(arena: Arena, scenario: Scenario) -> None:
     arena.play(scenario)

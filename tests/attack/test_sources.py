@@ -44,7 +44,7 @@ NOT_SOURCES = {
     "~": "no such folder or zip",
     "`touch pwned`": "no such folder or zip",
     "$(touch pwned)": "no such folder or zip",
-    "a\0b": "no such folder or zip",
+    "a\0b": "control or undecodable characters",
     "a" * 300: "too long",
 }
 
