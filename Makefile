@@ -66,13 +66,12 @@ lr-find: setup  ## find train_head.learning_rate by a range test, with a plot
 	captcha-tagger lr-find
 
 # A worker for each core, with a core of its own; who is done takes tests from the others.
-PYTEST := OMP_NUM_THREADS=1 pytest -n logical --dist worksteal
-
 test: setup  ## run the fast tests
-	$(PYTEST)
+	OMP_NUM_THREADS=1 pytest -n logical --dist worksteal
 
+# One after the other: what records in the background gets no core beside two busy workers.
 test-slow: setup  ## run the slow tests: kills, real servers, a real browser
-	$(PYTEST) -m slow
+	pytest -m slow
 
 lint: setup  ## check style and types
 	ruff check .
