@@ -68,14 +68,8 @@ class Session:
 
         May be called from many threads at once. ChildProcessError when it is lost again and again.
         """
-        for _ in range(ATTEMPTS):
-            with suppress(_LostError):
-                task = self._task.options(**self._large, scheduling_strategy="SPREAD")
-                found: Result = self._get(task.remote(self._home, function, arguments))
-                return found
-        raise ChildProcessError(
-            f"its process was lost {ATTEMPTS} times, perhaps for want of memory"
-        )
+        task = self._task.options(**self._large, scheduling_strategy="SPREAD")
+        return self._insist(lambda: task.remote(self._home, function, arguments))
 
     def map_batches(
         self,
@@ -110,7 +104,11 @@ class Session:
         except _LostError:
             middle = len(batch) // 2
             if not middle:
-                yield self._insist(function, batch, on_crash)
+                try:
+                    result = self._insist(lambda: self._submit(function, batch))
+                except ChildProcessError:
+                    result = on_crash(batch[0])
+                yield result
                 return
             halves = [(half, self._submit(function, half)) for half in _halve(batch, middle)]
             for half, one in halves:
@@ -118,16 +116,14 @@ class Session:
         else:
             yield result
 
-    def _insist(
-        self,
-        function: Callable[[Sequence[Item]], Result],
-        batch: Sequence[Item],
-        on_crash: Callable[[Item], Result],
-    ) -> Result:
-        try:
-            return self.call(function, batch)
-        except ChildProcessError:
-            return on_crash(batch[0])
+    def _insist(self, submit: Callable[[], Any]) -> Any:
+        """The result of a task that is begun again where it is lost; else ChildProcessError."""
+        for _ in range(ATTEMPTS):
+            with suppress(_LostError):
+                return self._get(submit())
+        raise ChildProcessError(
+            f"its process was lost {ATTEMPTS} times, perhaps for want of memory"
+        )
 
     def _submit(self, function: Callable[..., Any], *arguments: object) -> Any:
         return self._task.remote(self._home, function, arguments)

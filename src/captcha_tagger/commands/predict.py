@@ -1,7 +1,8 @@
 """The predict command: files, folders and globs -> a table for people, or JSON or Parquet.
 
-A file that cannot be read is reported and the rest go on. Answers come out batch by batch, so that
-whatever ends the command leaves those before it.
+A file that cannot be read is reported and the rest go on. Printed answers come out batch by
+batch, so that whatever ends the command leaves those before it; a Parquet file comes whole or not
+at all.
 """
 
 import json

@@ -12,16 +12,15 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
-from captcha_tagger.base.processes import count_cores, map_batches
+from captcha_tagger.base.processes import count_cores, in_batches, map_batches
 from captcha_tagger.cluster.session import open_session
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
@@ -57,9 +56,6 @@ BATCH_FILES = 64
 SERIAL_FILES = 4000
 
 TASK_FILES, TASK_BYTES = 1024, 16_000_000  # of a cluster: so many files, so many bytes of pixels
-
-File = TypeVar("File")
-Result = TypeVar("Result")
 
 
 class Asked(NamedTuple):
@@ -173,7 +169,7 @@ def _decode_all(
             cluster, judge, asked, on_crash, parts, _count_files(writer.shape)
         )
     else:
-        results = map_files(judge, asked, source.num_files, on_crash)
+        results = _map_here(judge, asked, source.num_files, on_crash)
     with (
         spool.open("w", encoding="utf-8") as lines,
         closing(results),
@@ -225,12 +221,12 @@ def _map_on_cluster(
     parts: Path,
     files_a_task: int,
 ) -> Generator[Judged, None, None]:
-    """As map_files, by tasks: each leaves its pixels in a file, and the few words come back."""
+    """As _map_here, by tasks: each leaves its pixels in a file, and the few words come back."""
     parts.mkdir()
     with open_session(address) as session:
         yield from session.map_batches(
             partial(write_part, judge=judge, folder=parts),
-            _batch(files, files_a_task),
+            in_batches(files, files_a_task),
             on_crash=on_crash,
         )
     shutil.rmtree(parts)
@@ -241,24 +237,19 @@ def _count_files(shape: Shape) -> int:
     return max(1, min(TASK_FILES, TASK_BYTES // math.prod(shape)))
 
 
-def map_files(
-    function: Callable[[Sequence[File]], Result],
-    files: Iterator[File],
+def _map_here(
+    judge: Callable[[Sequence[Asked]], Judged],
+    files: Iterator[Asked],
     number: int,
-    on_crash: Callable[[File], Result],
-) -> Generator[Result, None, None]:
-    """The results of a function for batches of so many files, in order; many on all cores."""
+    on_crash: Callable[[Asked], Judged],
+) -> Generator[Judged, None, None]:
+    """What becomes of the files, a batch after the other; of many on all cores."""
     yield from map_batches(
-        function,
-        _batch(files, BATCH_FILES),
+        judge,
+        in_batches(files, BATCH_FILES),
         processes=count_cores() if number > SERIAL_FILES else 1,
         on_crash=on_crash,
     )
-
-
-def _batch(files: Iterator[File], size: int) -> Iterator[list[File]]:
-    while batch := list(islice(files, size)):
-        yield batch
 
 
 def limits_of(params: Ingest) -> Limits:

@@ -5,10 +5,9 @@ A source, the params of ingest and a Reader -> Candidates: what can be shown, re
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import in_batches
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.ingest.verdicts import Reject
@@ -52,7 +52,7 @@ def look_at(source: Source, process: DecodingProcess, reader: Reader) -> Candida
     shown: list[tuple[str, bytes]] = []
     seen: list[Seen] = []
     with tqdm(total=source.num_files, unit=" images", desc="label", disable=None) as bar:
-        for batch in _batch(source.files):
+        for batch in in_batches(source.files, BATCH):
             found = [view(one, reader.shape, process) for one in batch]
             views = [one for one in found if isinstance(one, View)]
             if views:
@@ -81,11 +81,6 @@ def view(found: Found, shape: Shape, process: DecodingProcess) -> View | Reject:
 def _show(data: bytes, shape: Shape, max_pixels: int) -> tuple[bytes, Pixels]:
     picture = _encode(open_image(data, max_pixels))
     return picture, decode(data, max_pixels=max_pixels, **shape._asdict())
-
-
-def _batch(files: Iterator[Found]) -> Iterator[list[Found]]:
-    while batch := list(islice(files, BATCH)):
-        yield batch
 
 
 def _join(seen: Sequence[Seen]) -> Seen:

@@ -83,20 +83,6 @@ def refuse(listed: Listed) -> Found | None:
     return refuse_name(listed.name)
 
 
-def read_until_full(
-    names: Iterable[str], read: Callable[[int], Found], limits: Limits
-) -> Iterator[Found]:
-    """Read the file at each name's place; none any more once max_total_bytes is reached."""
-    left = limits.max_total_bytes
-    for place, name in enumerate(names):
-        if left <= 0:
-            yield refuse_name(name) or Found(name, refusal=FULL)
-            continue
-        found = read(place)
-        left -= len(found.data)
-        yield found if left >= 0 else Found(name, refusal=FULL)
-
-
 @dataclass(slots=True)
 class Budget:
     """The bytes that may still be read of a source, spent in the order of the names whoever reads.
@@ -112,13 +98,22 @@ class Budget:
         return listed._replace(refusal=FULL) if is_full else listed
 
     def covers(self, num_bytes: int | None) -> bool:
-        """Spend them; whether they still lie within the limit. None: the name alone is refused."""
+        """Spend them; whether they still lie within the limit. None: it was not read."""
         if num_bytes is None:
             return True
         if self.left <= 0:
             return False
         self.left -= num_bytes
         return self.left >= 0
+
+
+def read_until_full(files: Iterable[Listed], read: Read, limits: Limits) -> Iterator[Found]:
+    """Read each file; none any more once max_total_bytes is reached."""
+    budget = Budget(limits.max_total_bytes)
+    for listed in files:
+        found = read(budget.limit(listed))
+        num_bytes = None if found.refusal else len(found.data)
+        yield found if budget.covers(num_bytes) else Found(listed.name, refusal=FULL)
 
 
 def check_count(num_files: int, path: Path, max_files: int) -> None:

@@ -99,14 +99,14 @@ def _make_source(
     read: Read,
     limits: Limits,
 ) -> Source:
-    def read_place(place: int) -> Found:
-        return read(list_file(place))
+    def list_files() -> Iterator[Listed]:
+        return map(list_file, range(len(names)))
 
     return Source(
         names,
-        read_until_full(names, read_place, limits),
-        lambda places: map(read_place, places),
-        lambda: map(list_file, range(len(names))),
+        read_until_full(list_files(), read, limits),
+        lambda places: map(read, map(list_file, places)),
+        list_files,
         opener,
     )
 

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -46,7 +46,7 @@ from captcha_tagger.tracking.row import MODEL, NAME, RunRow
 KEY, ROLE = "captcha_tagger.key", "captcha_tagger.role"
 REPEAT, PARENT = "repeat_of", "mlflow.parentRunId"
 SERVED = "data/model"  # where a logged model keeps what was logged
-SERVED_FILES = {f"{SERVED}/model.json", f"{SERVED}/weights.safetensors"}
+SERVED_FILES = {"MLmodel", f"{SERVED}/model.json", f"{SERVED}/weights.safetensors"}
 SERVED_WITH = (
     "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "torch", "torchvision",
 )  # fmt: skip
@@ -146,6 +146,8 @@ def push(client: Client, entry: Path, row: RunRow) -> str:
     if (entry / "artifacts").exists():
         client.log_artifacts(run_id, str(entry / "artifacts"))
     _log_model(client, run_id, row, entry)
+    if row.status == "RUNNING":
+        return run_id  # more follows soon
     shown = all(_has_values(client, *one) for one in runs.items())
     if not shown or not _has_files(client, run_id, row, entry):
         raise StoreError(f"{run_id}: the MLflow store does not show what was written to it")
@@ -182,17 +184,17 @@ def find_model(client: Client, run: entities.Run) -> Logged | None:
     ready, wanted = entities.LoggedModelStatus.READY, run.data.tags.get(MODEL)
     for model in _search_models(client, run):
         if model.status == ready and model.tags.get(MODEL) == wanted:
-            files = client.list_logged_model_artifacts(model.model_id, SERVED)
-            if {file.path for file in files if file.file_size} >= SERVED_FILES:
+            both = [client.list_logged_model_artifacts(model.model_id, at) for at in (None, SERVED)]
+            if {file.path for files in both for file in files if file.file_size} >= SERVED_FILES:
                 return model
     return None
 
 
-def find_artifacts(client: Client, run_id: str, wanted: set[str]) -> set[str]:
-    """Those of the wanted paths that are files of the run."""
+def find_artifacts(client: Client, run_id: str, wanted: Collection[str]) -> dict[str, int]:
+    """The sizes of those of the wanted paths that are files of the run."""
     folders = {path.rpartition("/")[0] or None for path in wanted}
     found = [file for folder in folders for file in client.list_artifacts(run_id, folder)]
-    return wanted & {file.path for file in found}
+    return {file.path: file.file_size or 0 for file in found if file.path in wanted}
 
 
 def download(uri: str) -> Path:
@@ -291,7 +293,7 @@ def _has_files(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:
     """Whether the run shows the files of the entry, and its model where it has one."""
     artifacts = entry / "artifacts"
     files = [path for path in artifacts.rglob("*") if path.is_file()]
-    wanted = {path.relative_to(artifacts).as_posix() for path in files}
+    wanted = {path.relative_to(artifacts).as_posix(): path.stat().st_size for path in files}
     has_model = row.model is None or find_model(client, client.get_run(run_id)) is not None
     return has_model and find_artifacts(client, run_id, wanted) == wanted
 
