@@ -1,41 +1,19 @@
 """Two machines, as two nodes of Ray on this one; one of them goes while tasks run on it."""
 
-import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from captcha_tagger.cluster import session as sessions
 from captcha_tagger.ingest import ingest as intake
 from tests.cluster.rays import NEEDS_RAY
 from tests.cluster.tasks import judge_on_a_node
 from tests.cluster.test_ingest_tasks import NAMES, assert_equal, ingest
 from tests.hostile import fill_folder
-from tests.repository import ROOT
 
 pytestmark = [NEEDS_RAY, pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head, and one more node; on 127.0.0.1 alone."""
-    for name, value in {**sessions.ENVIRONMENT, sessions.TOKEN: sessions._token()}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path[1:]]))  # for the nodes
-    ray = sessions._import_ray()
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setattr(ray._private.services, "get_node_ip_address", lambda *_: sessions.LOOPBACK)
-    head = {"num_cpus": 1, "node_ip_address": sessions.LOOPBACK, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    made.other = made.add_node(num_cpus=1, node_ip_address=sessions.LOOPBACK)
-    yield made
-    made.shutdown()
 
 
 def test_a_node_that_is_lost_costs_nothing(

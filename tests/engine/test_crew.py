@@ -61,17 +61,15 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(
 
 
 class Watched(ResumeFile):
-    """Calls back once a certain step is saved."""
+    """Calls back, once each, when certain steps are saved."""
 
-    def __init__(self, step: int, then: Callable[[], None]) -> None:
+    def __init__(self, then: dict[object, Callable[[], object]]) -> None:
         super().__init__("test", "key", every_seconds=0.0)
-        self._step, self._then = step, then
+        self._then = then
 
     def save(self, state: dict[str, object]) -> None:
         super().save(state)
-        if state["step"] == self._step:
-            self._then()
-            self._step = -1
+        self._then.pop(state["step"], lambda: None)()
 
 
 def workers() -> list[psutil.Process]:
@@ -85,7 +83,7 @@ def test_a_worker_killed_at_a_step_costs_nothing(
     images: LabelledImages, machine: Machine, number: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     expected, history = train(images, PLAN, machine)
-    watched = Watched(3, lambda: workers()[-1].kill())
+    watched = Watched({3: lambda: workers()[-1].kill()})
     model, told = train(images, PLAN, replace(machine, workers=number), resume=watched)
     assert_equal_models(model, expected)
     assert told == history
@@ -131,6 +129,6 @@ def test_workers_listen_on_this_machine_alone_and_end_with_it(
         for process in [psutil.Process(), *workers()]:
             seen.update(address for address, _ in listening(process))
 
-    train(images, PLAN, replace(machine, workers=2), resume=Watched(3, look))
+    train(images, PLAN, replace(machine, workers=2), resume=Watched({3: look}))
     assert seen == {"127.0.0.1"}
     assert not workers()

@@ -10,13 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cluster.rays import NEEDS_RAY
 from tests.stages.conftest import ROOT, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-def start(workspace: Workspace, workers: int, out: str) -> "subprocess.Popen[str]":
-    workspace.change({"fine_tune": {"shards": 4}, "compute": {"workers": workers, **SAVING}})
+def start(
+    workspace: Workspace, workers: int, out: str, cluster: str | None = None
+) -> "subprocess.Popen[str]":
+    compute = {"workers": workers, "cluster": cluster, **SAVING}
+    workspace.change({"fine_tune": {"shards": 4}, "compute": compute})
     paths = [workspace.data / path for path in ("ingest", "split", "train_head", out)]
     return subprocess.Popen(
         [sys.executable, ROOT / "stages" / "fine_tune.py", *paths],
@@ -53,12 +57,16 @@ def test_the_model_is_the_same_file_for_one_two_and_four_workers(trained: Worksp
         assert made[0] == made[1] == made[2], name
 
 
-@pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 1), (1, 4)])
+@pytest.mark.parametrize(
+    ("before", "after", "cluster"),
+    [(4, 2, None), (2, 1, None), (1, 4, None), pytest.param(2, 1, "local", marks=NEEDS_RAY)],
+)
 def test_a_killed_first_process_takes_its_workers_along_and_goes_on_with_others(
-    trained: Workspace, before: int, after: int
+    trained: Workspace, before: int, after: int, cluster: str | None
 ) -> None:
+    """With Ray, all of its processes are the workers that go along."""
     finish(trained, 1, "undisturbed")
-    with start(trained, before, "killed") as process:
+    with start(trained, before, "killed", cluster) as process:
         wait_for_save(trained, process)
         workers = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, signal.SIGKILL)

@@ -23,4 +23,9 @@ class _Place(Section):
 
 def load_address(path: Path = PARAMS) -> str | None:
     """The address; None where this process works alone, as it does inside of a task."""
-    return None if INSIDE in os.environ else load_section("compute", _Place, path).cluster
+    return keep_outside(load_section("compute", _Place, path).cluster)
+
+
+def keep_outside(address: str | None) -> str | None:
+    """The address, unless this process is a task itself."""
+    return None if INSIDE in os.environ else address

@@ -59,6 +59,9 @@ class Session:
         self.num_machines = sum(node["Alive"] for node in ray.nodes())
         # Ray hides the GPUs from a task that asks for none.
         self._large = {"num_gpus": min(1, int(resources.get("GPU", 0)))}
+        own = ray.get_runtime_context().get_node_id()
+        addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
+        self.address = str(addresses[own])  # at which tasks reach this process
         if not self.num_cores:
             raise InputError("compute.cluster: no machine of this Ray has a core to work on")
 
@@ -70,6 +73,21 @@ class Session:
         """
         task = self._task.options(**self._large, scheduling_strategy="SPREAD")
         return self._insist(lambda: task.remote(self._home, function, arguments))
+
+    def start(self, cores: int, function: Callable[..., None], *arguments: object) -> "Task":
+        """Begin function(*arguments) in a task with so many cores to itself, and a GPU where there
+        are any."""
+        options = {"num_cpus": self._narrow(cores), **self._large, "scheduling_strategy": "SPREAD"}
+        task = self._task.options(**options).remote(self._home, function, arguments)
+        return Task(self._ray, task)
+
+    def count_room(self, cores: int) -> int:
+        """How many such tasks the living machines hold, whatever else they do."""
+        cores = self._narrow(cores)
+        sizes = self._list_machines()
+        if any(size.gpus for size in sizes):
+            return sum(min(size.cores // cores, size.gpus) for size in sizes)
+        return sum(size.cores // cores for size in sizes)
 
     def map_batches(
         self,
@@ -125,6 +143,14 @@ class Session:
             f"its process was lost {ATTEMPTS} times, perhaps for want of memory"
         )
 
+    def _narrow(self, cores: int) -> int:
+        """So many cores, or all of the largest machine."""
+        return min(cores, max(size.cores for size in self._list_machines()))
+
+    def _list_machines(self) -> list["_Size"]:
+        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return [_Size(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive]
+
     def _submit(self, function: Callable[..., Any], *arguments: object) -> Any:
         return self._task.remote(self._home, function, arguments)
 
@@ -141,6 +167,28 @@ class Session:
         if isinstance(cause, errors.RayError):
             raise ConnectionError(f"Ray cannot run a task: {_first_line(cause)}")
         raise cause
+
+
+class Task:
+    """A task at work, which returns nothing."""
+
+    def __init__(self, ray: Any, task: Any) -> None:
+        self._ray, self._task = ray, task
+
+    def has_ended(self) -> bool:
+        """Whether it is over: done, failed, or lost with its process or machine."""
+        return bool(self._ray.wait([self._task], timeout=0)[0])
+
+    def end(self) -> None:
+        """End its process, whatever it does."""
+        self._ray.cancel(self._task, force=True)
+
+
+class _Size(NamedTuple):
+    """What a machine has."""
+
+    cores: int
+    gpus: int
 
 
 class _LostError(Exception):

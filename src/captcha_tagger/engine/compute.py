@@ -13,6 +13,7 @@ import torch
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.processes import count_cores
+from captcha_tagger.cluster.address import keep_outside
 from captcha_tagger.engine.params import Compute
 
 PACKAGES = ("captcha-tagger", "dvc", "mlflow", "numpy", "torch", "torchvision")
@@ -24,8 +25,8 @@ BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")
 class Machine:
     """The resolved choice; `precision` is that of training, evaluation is always float32.
 
-    How many workers train stands not in its text, which is part of a resume file's key: it changes
-    no bit, so another number goes on with the same file.
+    How many workers train, and where, stands not in its text, which is part of a resume file's key:
+    it changes no bit, so others go on with the same file.
     """
 
     device: torch.device
@@ -33,6 +34,7 @@ class Machine:
     precision: torch.dtype
     deterministic: bool
     workers: int = field(default=1, repr=False)
+    cluster: str | None = field(default=None, repr=False)
 
     def prepare(self) -> None:
         """Set torch's process-wide switches accordingly."""
@@ -71,7 +73,8 @@ def set_up(compute: Compute) -> Machine:
     device = torch.device("cuda" if use_cuda else "cpu")
     threads = count_cores() if compute.threads == "auto" else compute.threads
     precision = _precision(compute.precision, device)
-    machine = Machine(device, threads, precision, compute.deterministic, compute.workers)
+    cluster = keep_outside(compute.cluster)
+    machine = Machine(device, threads, precision, compute.deterministic, compute.workers, cluster)
     machine.prepare()
     return machine
 

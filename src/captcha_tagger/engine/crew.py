@@ -3,6 +3,7 @@
 Every one keeps the whole model and optimizer and takes every step with the same bits, so that what
 one knows is what all know. This process, the first, alone scores and saves. When another is lost it
 starts all others anew from its own state, and takes the step again: nothing is lost with them.
+Where there is no room for as many any more, fewer go on, to the same bits.
 """
 
 import io
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -20,15 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch._C._distributed_c10d import AllgatherOptions, ProcessGroupGloo, TCPStore, Work
 
-from captcha_tagger.base.processes import start_processes
+from captcha_tagger.engine.launch import Launcher
 from captcha_tagger.engine.loop import set_rates
 from captcha_tagger.engine.shards import Shards, add_pairwise
 
-LOOPBACK = "127.0.0.1"
 MOST_LOSSES = 3  # at one step: then it is not chance
 LONGEST_MEETING = timedelta(minutes=5)
+LONGEST_STEP = timedelta(minutes=10)  # then a machine that went without a word is taken for lost
 LONGEST_WAIT = timedelta(days=1)  # the others wait while the first scores an epoch
-ARRIVED = "arrived"  # the key of the store that counts who has
+ARRIVED, READY = "arrived", "ready"  # keys of the store that count who is
 POLL_SECONDS = 0.02
 
 
@@ -44,14 +44,16 @@ Job = Callable[[dict[str, Any]], Member]  # a state -> the training, anywhere
 
 
 class Crew:
-    """As Shards, by `size` processes: called with a step, leaves its gradients in the model.
+    """As Shards, by up to `wanted` processes: called with a step, leaves gradients in the model.
 
-    They are processes of this machine, and listen on its loopback alone.
+    They listen on the launcher's address alone, and ask nobody there who they are.
     """
 
-    def __init__(self, me: Member, job: Job, size: int, num_steps: int) -> None:
-        self._me, self._job, self._size, self._num_steps = me, job, size, num_steps
-        self._others: list[BaseProcess] = []
+    def __init__(
+        self, me: Member, job: Job, launcher: Launcher, wanted: int, num_steps: int
+    ) -> None:
+        self._me, self._job, self._launcher = me, job, launcher
+        self._wanted, self._num_steps = wanted, num_steps
         self._ring: _Ring | None = None
 
     def __enter__(self) -> "Crew":
@@ -77,48 +79,54 @@ class Crew:
 
     def _muster(self, step: int) -> "_Ring":
         """Start the others, meet them, and tell them where this process is."""
-        listener = socket.create_server((LOOPBACK, 0))  # the store's own is on every interface
+        host, size = self._launcher.address, self._count()
+        if size < self._wanted:
+            print(f"{size} workers train: there is no room for {self._wanted}", file=sys.stderr)
+        listener = socket.create_server((host, 0))  # the store's own is on every interface
         port = listener.getsockname()[1]
         store = TCPStore(
-            LOOPBACK,
-            port,
-            is_master=True,
-            master_listen_fd=listener.detach(),
-            wait_for_workers=False,
+            host, port, is_master=True, master_listen_fd=listener.detach(), wait_for_workers=False
         )
-        self._others = start_processes(work, [(port, self._size, r) for r in range(1, self._size)])
-        while store.add(ARRIVED, 0) < self._size - 1:
-            if any(process.exitcode is not None for process in self._others):
-                raise LostError
-            time.sleep(POLL_SECONDS)
-        ring = _Ring(store, 0, self._size)
+        self._launcher.launch(work, [(host, port, size, rank) for rank in range(1, size)])
+        self._wait(store, ARRIVED, size)
+        ring = _Ring(store, 0, size, host, LONGEST_STEP)
         state = {name: getattr(self._me, name).state_dict() for name in ("model", "optimizer")}
         ring.broadcast(_pack(state))
         ring.broadcast(pickle.dumps((self._job, step, self._num_steps)))
+        self._wait(store, READY, size)
         return ring
 
+    def _wait(self, store: TCPStore, key: str, size: int) -> None:
+        while store.add(key, 0) < size - 1:
+            if self._launcher.any_ended() or self._count() < size:
+                raise LostError
+            time.sleep(POLL_SECONDS)
+
+    def _count(self) -> int:
+        """How many processes there are shards and room for."""
+        return count_workers(min(self._wanted, 1 + self._launcher.room()), self._me.shards.number)
+
     def _dismiss(self) -> None:
-        for process in self._others:
-            process.kill()
-            process.join()
-        self._others, self._ring = [], None
+        self._launcher.end()
+        self._ring = None
 
 
 class LostError(Exception):
     """A process of the crew has ended, or does not answer."""
 
 
-def work(port: int, size: int, rank: int) -> None:
+def work(host: str, port: int, size: int, rank: int) -> None:
     """What every other process does: the same steps, without scoring and saving."""
     if torch.cuda.is_available():
         torch.cuda.set_device(rank % torch.cuda.device_count())
-    store = TCPStore(LOOPBACK, port, is_master=False)
+    store = TCPStore(host, port, is_master=False)
     store.add(ARRIVED, 1)
     try:
-        ring = _Ring(store, rank, size)
+        ring = _Ring(store, rank, size, _face(host, port), LONGEST_WAIT)
         state = torch.load(io.BytesIO(ring.broadcast()), map_location="cpu", weights_only=True)
         job, first, num_steps = pickle.loads(ring.broadcast())
         _, optimizer, shards = job(state)
+        store.add(READY, 1)
         for step in range(first, num_steps):
             set_rates(optimizer, step, num_steps)
             optimizer.zero_grad(set_to_none=True)
@@ -126,6 +134,14 @@ def work(port: int, size: int, rank: int) -> None:
             optimizer.step()
     except LostError:
         return  # the first starts whoever is needed
+
+
+def _face(host: str, port: int) -> str:
+    """Of this machine's addresses the one that faces the host; nothing is sent there."""
+    family = socket.getaddrinfo(host, port)[0][0]
+    with socket.socket(family, socket.SOCK_DGRAM) as connection:
+        connection.connect((host, port))
+        return connection.getsockname()[0]
 
 
 def _pack(state: dict[str, Any]) -> bytes:
@@ -137,13 +153,15 @@ def _pack(state: dict[str, Any]) -> bytes:
 class _Ring:
     """The connections between all processes, over gloo: on CPUs, also where a GPU computes."""
 
-    def __init__(self, store: TCPStore, rank: int, size: int) -> None:
+    def __init__(
+        self, store: TCPStore, rank: int, size: int, address: str, longest_wait: timedelta
+    ) -> None:
         self._rank, self._size = rank, size
         options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-        options._devices = [ProcessGroupGloo.create_device(hostname=LOOPBACK)]
+        options._devices = [ProcessGroupGloo.create_device(hostname=address)]
         options._timeout = LONGEST_MEETING
         self._exchange = AllgatherOptions()
-        self._exchange.timeout = LONGEST_WAIT
+        self._exchange.timeout = longest_wait
         try:
             self._group: Any = ProcessGroupGloo(store, rank, size, options)
         except RuntimeError:

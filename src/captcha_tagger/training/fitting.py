@@ -14,6 +14,7 @@ from torch import Tensor
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.crew import Crew, Member, count_workers
+from captcha_tagger.engine.launch import open_launcher
 from captcha_tagger.engine.loop import History, Phase, backward, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
@@ -89,7 +90,11 @@ def _share(
     else:
         job = Job(model.card, objective.train, plan, machine)
         me = Member(model, optimizer, Shards(model, objective, plan.shards))
-        with Crew(me, job, number, phase.epochs * phase.steps_per_epoch) as crew:
+        num_steps = phase.epochs * phase.steps_per_epoch
+        with (
+            open_launcher(machine.cluster, machine.threads) as launcher,
+            Crew(me, job, launcher, number, num_steps) as crew,
+        ):
             yield crew
 
 

@@ -1,0 +1,120 @@
+"""Training by the tasks of a cluster of two nodes: the bits of one process, whatever is lost."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from captcha_tagger.data.images import LabelledImages
+from captcha_tagger.engine import crew
+from captcha_tagger.engine.compute import Machine
+from tests.cluster.rays import NEEDS_RAY
+from tests.engine.test_crew import PLAN, Watched
+from tests.engine.test_loop import DyingResumeFile, KilledError, assert_equal_models, train
+
+pytestmark = [NEEDS_RAY, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+def list_tasks() -> list[psutil.Process]:
+    """The processes that Ray's nodes have at work; an idle one is called ray::IDLE."""
+    below = psutil.Process().children(recursive=True)
+    return [process for process in below if " ".join(process.cmdline()).startswith("ray::_run")]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def test_any_number_of_workers_anywhere_makes_the_same_bits(
+    cluster: Any, images: LabelledImages, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    expected, history = train(images, PLAN, machine)
+    seen: list[int] = []
+    for workers in (2, 4):
+        there = replace(machine, workers=workers, cluster=cluster.address)
+        watched = Watched({3: lambda: seen.append(len(list_tasks()))})
+        model, told = train(images, PLAN, there, resume=watched)
+        assert_equal_models(model, expected)
+        assert told == history
+    assert seen == [1, 3]
+
+
+def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
+    cluster: Any,
+    images: LabelledImages,
+    machine: Machine,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Of four workers two go on: for more there is no room without the node."""
+    (tmp_path / "data").mkdir()
+    expected, history = train(images, PLAN, machine)
+    left: list[int] = []
+
+    def lose_node() -> None:
+        cluster.remove_node(cluster.other, allow_graceful=False)
+        wait_until(lambda: len(list_tasks()) <= 1)
+
+    watched = Watched(
+        {
+            2: lambda: list_tasks()[-1].kill(),
+            4: lose_node,
+            6: lambda: left.append(len(list_tasks())),
+        }
+    )
+    there = replace(machine, workers=4, cluster=cluster.address)
+    model, told = train(images, PLAN, there, resume=watched)
+    assert_equal_models(model, expected)
+    assert told == history
+    lines = capfd.readouterr().err
+    assert "a worker was lost at step 2; starting all again" in lines
+    assert "a worker was lost at step 4; starting all again" in lines
+    assert "2 workers train: there is no room for 4" in lines
+    assert left == [1]
+
+
+def test_a_machine_that_goes_without_a_word_is_missed(
+    cluster: Any,
+    images: LabelledImages,
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A process that is stopped keeps its connections open, as one does whose power is cut."""
+    monkeypatch.setattr(crew, "LONGEST_STEP", timedelta(seconds=5))
+    (tmp_path / "data").mkdir()
+    expected, history = train(images, PLAN, machine)
+    stopped: list[psutil.Process] = []
+
+    def stop() -> None:
+        stopped.extend(list_tasks())
+        stopped[0].suspend()
+
+    there = replace(machine, workers=2, cluster=cluster.address)
+    model, told = train(images, PLAN, there, resume=Watched({3: stop}))
+    assert_equal_models(model, expected)
+    assert told == history
+    assert "a worker was lost at step 3; starting all again" in capfd.readouterr().err
+
+
+def test_a_killed_run_goes_on_without_the_cluster(
+    cluster: Any, images: LabelledImages, machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    expected, history = train(images, PLAN, machine)
+    with pytest.raises(KilledError):
+        there = replace(machine, workers=4, cluster=cluster.address)
+        train(images, PLAN, there, resume=DyingResumeFile(dies_after=3))
+    model, told = train(images, PLAN, replace(machine, workers=2))
+    assert_equal_models(model, expected)
+    assert told == history
