@@ -9,6 +9,7 @@ import hashlib
 import math
 import shutil
 import uuid
+from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -84,7 +85,8 @@ def ingest(source: Path, params: Ingest, folder: Path, cluster: str | None = Non
     spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params)) as opened:
         known = read_known_texts(params, source, opened.names)
-        used = [n for n, name in enumerate(opened.names) if name not in known.labels.reasons]
+        excused = known.labels.reasons
+        used = array("q", (n for n, name in enumerate(opened.names) if name not in excused))
         named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
         known = known.fold(choose_case(known.put(named), params))
         sampled = opened.read(pick_samples(used, SAMPLED))
@@ -93,8 +95,8 @@ def ingest(source: Path, params: Ingest, folder: Path, cluster: str | None = Non
         if number := len(known.skipped):
             print(f"ingest: {number} images without a text in {params.labels} are left out")
         with PixelWriter(folder / "pixels.npy", shape) as writer:
-            seen = _decode_all(opened, known, writer, spool, cluster)
-            tally = settle(spool, seen, folder, shape)
+            # What was seen is let go of, before the source is listed once more.
+            tally = settle(spool, _decode_all(opened, known, writer, spool, cluster), folder, shape)
             tally.case, tally.tables = known.params.case, known.describe()
             writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)

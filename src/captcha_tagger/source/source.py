@@ -118,16 +118,16 @@ def walk(root: Path, max_files: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
     while folders:
         prefix = folders.pop()
         try:
-            entries = list(os.scandir(root / prefix))
+            with os.scandir(root / prefix) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{prefix}{entry.name}/")
+                        continue
+                    num_files += 1
+                    check_count(num_files, root, max_files)
+                    yield prefix + entry.name, entry
         except OSError as error:
             raise InputError(f"{root / prefix}: cannot be read: {error.strerror}") from None
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(f"{prefix}{entry.name}/")
-                continue
-            num_files += 1
-            check_count(num_files, root, max_files)
-            yield prefix + entry.name, entry
 
 
 def _list_names(root: Path, max_files: int) -> list[str]:
