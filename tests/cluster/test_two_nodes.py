@@ -19,13 +19,12 @@ pytestmark = [NEEDS_RAY, pytest.mark.slow, pytest.mark.timeout(1800)]
 def test_a_node_that_is_lost_costs_nothing(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = fill_folder(tmp_path / "in", [f"{name}_{n}" for name in NAMES for n in range(4)])
+    """Of 100,080 images, in about a hundred tasks."""
+    source = fill_folder(tmp_path / "in", [f"{name}_{n}" for name in NAMES for n in range(417)])
     here = ingest(source, "here", None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/.gitkeep").touch()
-    monkeypatch.setattr(intake, "SERIAL_FILES", 0)
-    monkeypatch.setattr(intake, "TASK_FILES", 8)
     monkeypatch.setattr(intake, "judge_batch", judge_on_a_node)
     remover = threading.Thread(target=remove_node, args=(cluster, tmp_path / "nodes"), daemon=True)
     remover.start()
