@@ -1,13 +1,30 @@
 """One Ray a module, as starting it takes seconds."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from captcha_tagger.cluster.session import Session, open_session
+from captcha_tagger.ingest import ingest as intake
 
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     with open_session("local") as opened:
         yield opened
+
+
+@pytest.fixture
+def many_tasks(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ingest takes the session of these tests, and even a few images there."""
+
+    @contextmanager
+    def lend(_: str) -> Iterator[Session]:
+        yield session
+
+    monkeypatch.setattr(intake, "open_session", lend)
+    monkeypatch.setattr(intake, "SERIAL_FILES", 0)
+    monkeypatch.setattr(intake, "TASK_FILES", 16)
+    monkeypatch.setattr(session, "_home", session._home._replace(folder=str(tmp_path)))
