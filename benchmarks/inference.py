@@ -69,7 +69,7 @@ class Predict:
         self._pixels = [self._predictor.decode(file.read_bytes()) for file in files]
 
     def answer_files(self) -> Probs:
-        from captcha_tagger.commands.predict import predict_files
+        from captcha_tagger.predict.files import predict_files
 
         batches = predict_files(self._predictor, self._files)
         found = (prediction for batch in batches for _, prediction in batch)

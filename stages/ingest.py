@@ -18,7 +18,7 @@ from captcha_tagger.ingest.summary import summarize, write_summary
 def main(out: Path) -> None:
     params = load_section("ingest", Ingest)
     with atomic_folder(out) as folder:
-        tally = ingest(Path(params.source), params, folder, load_address())
+        tally = ingest(params.source, params, folder, load_address())
         summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
         write_summary(folder, summary, tally)
 

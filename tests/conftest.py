@@ -16,6 +16,8 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.reproduce.verify import make_clone
+from tests.buckets import Buckets, point_to
+from tests.servers import object_store
 from tests.whole import commit_working_tree
 
 VOCABULARY = ["a", "b", "c", "d"]
@@ -91,3 +93,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     source = commit_working_tree(folder / "source")
     root = shrink(make_clone(source, folder / "root"))
     return Finished(root, time_stages(root))
+
+
+@pytest.fixture(scope="session")  # since s3fs connects but once in a process
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buckets]:
+    """An object store on this machine, which this process and those that it starts find."""
+    pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed: pip install '.[s3]'")
+    folder = tmp_path_factory.mktemp("store")
+    with object_store(folder) as endpoint, pytest.MonkeyPatch.context() as monkeypatch:
+        point_to(endpoint, monkeypatch)
+        yield Buckets(endpoint)

@@ -1,4 +1,5 @@
-"""Real servers for the tests: PostgreSQL, `mlflow server` on it, and one that answers too late."""
+"""Real servers for the tests: PostgreSQL, `mlflow server` on it, one that answers too late, and an
+object store."""
 
 import os
 import shutil
@@ -106,6 +107,31 @@ def mlflow_server(store: str, folder: Path) -> Iterator[MlflowServer]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def object_store(folder: Path) -> Iterator[str]:
+    """One that speaks S3 on 127.0.0.1; yields its address. Skips where moto is not installed."""
+    pytest.importorskip("moto", reason="moto is not installed: pip install '.[dev]'")
+    port = free_port()
+    words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        (folder / "store.log").open("ab") as log,
+        subprocess.Popen(words, stdout=log, stderr=log) as server,
+    ):
+        try:
+            end = time.monotonic() + 60
+            while not _listens(port):
+                assert time.monotonic() < end, (folder / "store.log").read_text()
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

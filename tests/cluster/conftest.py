@@ -3,12 +3,15 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from captcha_tagger.cluster import session as sessions
 from captcha_tagger.cluster.session import Session, open_session
+from captcha_tagger.ingest import ingest as intake
 from tests.repository import ROOT
 
 
@@ -33,3 +36,17 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.other = made.add_node(num_cpus=2, node_ip_address=sessions.LOOPBACK)
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def many_tasks(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ingest takes the session of these tests, and even a few images there."""
+
+    @contextmanager
+    def lend(_: str) -> Iterator[Session]:
+        yield session
+
+    monkeypatch.setattr(intake, "open_session", lend)
+    monkeypatch.setattr(intake, "SERIAL_FILES", 0)
+    monkeypatch.setattr(intake, "TASK_FILES", 16)
+    monkeypatch.setattr(session, "_home", session._home._replace(folder=str(tmp_path)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.ingest.ingest import Asked, Judged, judge_batch
+from captcha_tagger.predict.files import Outcome, answer_batches
 
 POISON = -1
 
@@ -54,12 +55,16 @@ def judge_poison(batch: Sequence[Asked], **keys: Any) -> Judged:
 
 def judge_on_a_node(batch: Sequence[Asked], **keys: Any) -> Judged:
     """As ingest does, but slowly, and says on which node of Ray: `nodes/ID`."""
+    note_node()
+    return judge_batch(batch, **keys)
+
+
+def note_node() -> None:
     import ray
 
     Path("nodes").mkdir(exist_ok=True)
     Path("nodes", ray.get_runtime_context().get_node_id()).touch()
     time.sleep(0.2)
-    return judge_batch(batch, **keys)
 
 
 def judge_once_killed(batch: Sequence[Asked], **keys: Any) -> Judged:
@@ -67,3 +72,23 @@ def judge_once_killed(batch: Sequence[Asked], **keys: Any) -> Judged:
     if any(asked.listed.place == 100 for asked in batch):
         die_once(Path("killed"))
     return judge_batch(batch, **keys)
+
+
+def answer_poison(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+    """As predict does, with a decoder that images named poison end the process of."""
+    if any("poison" in file.name for files in batches for file in files):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer_batches(batches, **keys)
+
+
+def answer_once_killed(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+    """As predict does; the first process that comes to image 040 is killed over it."""
+    if any("040" in file.name for files in batches for file in files):
+        die_once(Path("killed"))
+    return answer_batches(batches, **keys)
+
+
+def answer_on_a_node(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+    """As predict does, but slowly, and says on which node of Ray: `nodes/ID`."""
+    note_node()
+    return answer_batches(batches, **keys)

@@ -2,8 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 
 from captcha_tagger.base.files import hash_path, read_table
-from captcha_tagger.cluster.session import Session
 from captcha_tagger.ingest import ingest as intake
 from captcha_tagger.source.limits import FULL
 from tests.cluster.rays import NEEDS_RAY
@@ -20,22 +17,8 @@ from tests.hostile import TEXTS, fill_folder, pack, png
 from tests.repository import ROOT
 from tests.stages.test_ingest import PARAMS, run_stage
 
-pytestmark = NEEDS_RAY
+pytestmark = [NEEDS_RAY, pytest.mark.usefixtures("many_tasks")]
 NAMES = [f"{text}_{number}" for text in TEXTS for number in range(30)]
-
-
-@pytest.fixture(autouse=True)
-def _many_tasks(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ingest takes the session of these tests, and even a few images there."""
-
-    @contextmanager
-    def lend(_: str) -> Iterator[Session]:
-        yield session
-
-    monkeypatch.setattr(intake, "open_session", lend)
-    monkeypatch.setattr(intake, "SERIAL_FILES", 0)
-    monkeypatch.setattr(intake, "TASK_FILES", 16)
-    monkeypatch.setattr(session, "_home", session._home._replace(folder=str(tmp_path)))
 
 
 def ingest(source: Path, out: str, cluster: str | None, **keys: Any) -> Path:

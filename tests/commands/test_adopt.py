@@ -10,6 +10,7 @@ from captcha_tagger.commands.adopt import adopt
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import PATTERNS, propose_pattern
 from captcha_tagger.data.sheet import SHEET_IMAGES
+from tests.buckets import Buckets
 from tests.hostile import TEXTS, fill_folder, pack, png
 from tests.project import Project, make_project
 from tests.repository import PARAMS_FILE, ROOT
@@ -224,3 +225,23 @@ def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path, folder
     source = YAML().load(project.root / "params.yaml")["ingest"]["source"]
     assert (project.root / source).samefile(project.root / folder)
     project.dvc("exp", "run", "--temp", "ingest")
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_an_address_is_told_and_written(
+    project: Project,
+    buckets: Buckets,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    is_zip: bool,
+) -> None:
+    address = buckets.make(fill_folder(tmp_path / "in"))
+    if is_zip:
+        entries = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+        buckets.put(f"{address}/in.zip", pack(tmp_path / "in.zip", entries).read_bytes())
+        address += "/in.zip"
+    before = tracked(project)
+    adopt(address, dry_run=False)
+    assert f"source     {address}\nimages     8, 0 doubles" in capsys.readouterr().out
+    assert load_params().ingest.source == address
+    assert tracked(project) == before

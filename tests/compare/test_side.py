@@ -59,6 +59,12 @@ def test_a_section_is_what_its_own_stage_saw(tmp_path: Path, data: Path) -> None
     }
 
 
+def test_a_zip_in_a_store_is_known_by_the_stores_own_hash(tmp_path: Path, data: Path) -> None:
+    lock = tmp_path / LOCK
+    lock.write_text("stages: {ingest: {deps: [{path: 's3://bucket/in.zip', etag: e1, size: 9}]}}")
+    assert read_side("a", data, lock).data == {"e1"}
+
+
 def test_params_are_written_as_yaml_writes_them() -> None:
     params = {"a": {"rate": 1e-05, "augment": True, "file": None, "name": "x", "ends": [1, 2]}}
     assert flatten(params) == {

@@ -51,6 +51,15 @@ def test_differing_files_inside_an_output_are_named(tmp_path: Path) -> None:
     assert "evaluate: data/evaluate differs in loss.csv: " in str(compare(here, there))
 
 
+def test_a_zip_in_a_store_that_differs_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        dep = f"{{path: 's3://bucket/in.zip', etag: e{name}, size: 9}}"
+        (tmp_path / name / "dvc.lock").write_text(f"stages: {{ingest: {{deps: [{dep}]}}}}")
+    difference = compare(tmp_path / "a", tmp_path / "b")
+    assert difference == "ingest: s3://bucket/in.zip differs: ea here, eb in the clone"
+
+
 def test_a_lock_of_other_params_is_told_apart(tmp_path: Path) -> None:
     difference = compare(lock(tmp_path / "a"), lock(tmp_path / "b", seed=1))
     assert difference == (

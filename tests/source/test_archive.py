@@ -35,7 +35,7 @@ def pack(files, method=zipfile.ZIP_STORED, comment=b""):
 def read(data):
     file, path = io.BytesIO(data), Path("z.zip")
     archive = open_archive(file, path, LIMITS.max_files)
-    how = {"file": file, "path": path, "shift": archive.shift, "limits": LIMITS}
+    how = {"file": file, "source": path, "shift": archive.shift, "limits": LIMITS}
     found = [read_entry(archive.list_file(place), **how) for place in range(len(archive))]
     assert len(found) == len(archive)
     return found

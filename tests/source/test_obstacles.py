@@ -2,6 +2,7 @@
 
 import os
 import socket
+from importlib.util import find_spec
 
 import pytest
 
@@ -54,8 +55,13 @@ def test_what_dvc_cannot_hash_is_named(tmp_path, monkeypatch, kind, line):
     ("source", "reason"),
     [
         ("nowhere", "no such folder or zip"),
-        ("https://example.org/images.zip", "an address"),
-        ("s3://bucket/images", "an address"),
+        ("https://example.org/images.zip", "no s3://bucket/... or gs://bucket/...; download"),
+        ("s3://", "no s3://bucket/"),
+        ("s3://bucket/../images", "no s3://bucket/"),
+        ("s3://bucket//images", "no s3://bucket/"),
+        ("s3://bucket/a.zip?versionId=1", "no s3://bucket/"),
+        ("s3://me:secret@bucket/images", r"s3://me:\*\*\*@bucket/images: no s3://bucket/"),
+        ("simplecache::s3://bucket/images", "no s3://bucket/"),
         (".", "holds the pipeline's own outputs"),
         ("..", "holds the pipeline's own outputs"),
         ("data", "holds the pipeline's own outputs"),
@@ -74,6 +80,12 @@ def test_a_source_that_cannot_be_one_is_refused(tmp_path, monkeypatch, source, r
     (tmp_path / "linked").symlink_to("data")
     with pytest.raises(InputError, match=reason):
         check_source(source, 100)
+
+
+@pytest.mark.skipif(find_spec("dvc_gs") is not None, reason="dvc-gs is installed")
+def test_a_store_whose_package_is_missing_says_which():
+    with pytest.raises(InputError, match=r"^gs://bucket/images: .*; pip install dvc-gs$"):
+        check_source("gs://bucket/images", 100)
 
 
 @pytest.mark.parametrize("name", ["plain", "a$b", 'q"u`o', "sp ace#x", "co:lon", "-d", "${x.y}"])

@@ -19,6 +19,7 @@ from captcha_tagger.commands.survey import Match, list_images, match_table, prop
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
 from captcha_tagger.source.obstacles import check_source
+from captcha_tagger.source.store import is_address
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 NO_LABELS = "labels.csv"  # without rows, as it comes
@@ -26,7 +27,7 @@ ENOUGH = 0.5  # of the images must be in a table that nobody named; or of its ro
 
 
 def adopt(
-    source: Path, *, dry_run: bool, labels: Path | None = None, sheet: Path | None = None
+    source: Path | str, *, dry_run: bool, labels: Path | None = None, sheet: Path | None = None
 ) -> None:
     """Look at the source, say what is there, and let params.yaml and DVC know it.
 
@@ -38,23 +39,23 @@ def adopt(
     after = propose(source, labels, before)
     if sheet:
         _check_sheet(sheet, Path(after.source))
-    lines, tally = survey(Path(after.source), after, sheet)
+    lines, tally = survey(after.source, after, sheet)
     texts = f"texts      by {_describe_texts(after, tally)}"
     print("\n".join([f"source     {after.source}", *lines, texts]))
     _check_rejects(after, tally)
     if dry_run:
         return
-    for path in map(Path, (after.source, after.labels)):
-        if path != SAMPLES:  # made by the pipeline itself
-            track(path)
+    for name in (after.source, after.labels):
+        if not is_address(name) and Path(name) != SAMPLES:  # made by the pipeline itself
+            track(Path(name))
     _write(before, after)
     print("adopted: now run make repro, or dvc exp run; git diff shows what has changed")
 
 
-def propose(source: Path, labels: Path | None, before: Ingest) -> Ingest:
+def propose(source: Path | str, labels: Path | None, before: Ingest) -> Ingest:
     """The params of ingest that suit the source, and its table of texts if there is one."""
     for path in (source, labels):
-        if path and not path.exists():
+        if isinstance(path, Path) and not path.exists():
             raise InputError(f"{path}: no such folder, zip or table")
     images_in, table = (source, labels) if labels else _find_images(source, before)
     check_source(name_path(images_in), before.max_files)
@@ -77,8 +78,10 @@ def propose(source: Path, labels: Path | None, before: Ingest) -> Ingest:
     return before.model_copy(update=changes)
 
 
-def name_path(path: Path) -> str:
-    """A path as it stands in params.yaml: from the repository, or absolute where outside it."""
+def name_path(path: Path | str) -> str:
+    """As it stands in params.yaml: an address, else from the repository, or absolute outside it."""
+    if isinstance(path, str):
+        return path
     found, root = path.resolve(), Path.cwd().resolve()
     return found.relative_to(root).as_posix() if found.is_relative_to(root) else str(found)
 
@@ -102,9 +105,9 @@ def track(path: Path) -> None:
             raise InputError(f"{file}: git add failed; add it, so that every copy has the source")
 
 
-def _find_images(source: Path, params: Ingest) -> tuple[Path, Path | None]:
+def _find_images(source: Path | str, params: Ingest) -> tuple[Path | str, Path | None]:
     """The folder or zip of images, and the table if the source is one."""
-    if source.is_dir() or source.suffix.lower() not in TABLES:
+    if isinstance(source, str) or source.is_dir() or source.suffix.lower() not in TABLES:
         return source, None
     folder = source.resolve().parent
     tops = {name.split("/")[0] for name in list_images(folder, params)}
@@ -112,10 +115,10 @@ def _find_images(source: Path, params: Ingest) -> tuple[Path, Path | None]:
     return (inner if len(tops) == 1 and inner.is_dir() else folder), source
 
 
-def _find_table(source: Path, images: list[str], params: Ingest) -> tuple[Path, Match] | None:
+def _find_table(source: Path | str, images: list[str], params: Ingest) -> tuple[Path, Match] | None:
     """A table in the folder itself that labels most of its images, or one whose rows are mostly of
     these: the one that `label` writes, or that params name."""
-    inside = sorted(source.iterdir()) if source.is_dir() else []
+    inside = sorted(source.iterdir()) if isinstance(source, Path) and source.is_dir() else []
     for path in (path for path in inside if path.suffix.lower() in TABLES):
         if (match := _try_table(path, images)) and match.labelled >= ENOUGH * len(images):
             return path, match

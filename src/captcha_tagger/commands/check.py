@@ -11,6 +11,7 @@ from pathlib import Path
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.source.obstacles import check_source
+from captcha_tagger.source.store import is_address
 
 SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
@@ -18,13 +19,14 @@ SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 def check() -> None:
     """Check params.yaml; warn of a file that a temporary copy of the repository would lack."""
     params = load_params()
-    source, weights = Path(params.ingest.source), Path(params.backbone.file)
-    if source != SAMPLES:
+    source, weights = params.ingest.source, Path(params.backbone.file)
+    if Path(source) != SAMPLES:
         try:
-            check_source(params.ingest.source, params.ingest.max_files)
+            check_source(source, params.ingest.max_files)
         except InputError as error:
             raise InputError(f"ingest.source: {error}") from None
-        _warn_of_untracked("ingest.source", source)
+        if not is_address(source):
+            _warn_of_untracked("ingest.source", Path(source))
     if not weights.is_file():
         raise InputError(f"backbone.file: {weights}: no such file")
     _warn_of_untracked("backbone.file", weights)

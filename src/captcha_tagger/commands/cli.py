@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
 
     adopt = commands.add_parser("adopt", help="let params.yaml and DVC know your images")
-    adopt.add_argument("source", type=Path, metavar="SOURCE", help="a folder, zip, CSV or .jsonl")
+    adopt.add_argument(
+        "source", type=_source, metavar="SOURCE", help="a folder, zip, CSV or .jsonl, or s3://..."
+    )
     adopt.add_argument("--labels", type=Path, help="a table of texts that is not in SOURCE")
     adopt.add_argument("--contact-sheet", type=Path, metavar="PNG", help="show some images there")
     adopt.add_argument("--dry-run", action="store_true", help="look, and write nothing")
@@ -119,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--page", type=Path, help="also write it as a page, compare.html")
     compare.set_defaults(run=_compare)
     return parser
+
+
+def _source(word: str) -> Path | str:
+    return word if "://" in word else Path(word)
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -10,25 +10,27 @@ import re
 import sys
 from collections.abc import Generator
 from contextlib import closing, nullcontext
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.base.shown import escape
+from captcha_tagger.cluster.address import load_address
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
+from captcha_tagger.predict.files import (
+    FILES_HERE,
+    Outcome,
+    predict_files,
+    predict_on_cluster,
+)
 from captcha_tagger.predict.parquet import stream_parquet
-from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
-from captcha_tagger.source.decoding import Pixels
-from captcha_tagger.source.reading import read_regular
+from captcha_tagger.predict.predictor import Prediction, Predictor
 
 PROGRESS_FROM = 100
-MAX_BYTES = 50_000_000  # of one file
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")
-
-Outcome = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
 def tag(
@@ -40,13 +42,13 @@ def tag(
     InputError when there is no image at all or none could be used.
     """
     files = find_images(paths)
-    predictor = Predictor(find_model(model), how=how)
+    answers = _predict(find_model(model), how, files)
     width = max(len(escape(str(file))) for file in files)
     num_done = 0
     with (
         stream_parquet(out) if out else nullcontext() as write,
         tqdm(total=len(files), disable=None if len(files) >= PROGRESS_FROM else True) as bar,
-        closing(predict_files(predictor, files)) as batches,
+        closing(answers) as batches,
     ):
         for batch in batches:
             lines = []
@@ -74,19 +76,12 @@ def tag(
     return 1 if num_done < len(files) else 0
 
 
-def predict_files(predictor: Predictor, files: list[Path]) -> Generator[list[Outcome]]:
-    """The answers in the files' order, a batch at a time."""
-    batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-    return predictor.spread(partial(_answer, predictor), batches)
-
-
-def _answer(predictor: Predictor, files: list[Path]) -> list[Outcome]:
-    decoded = [_decode(predictor, file) for file in files]
-    found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
-    return [
-        (file, pixels if isinstance(pixels, str) else next(found))
-        for file, pixels in zip(files, decoded, strict=True)
-    ]
+def _predict(model: Path, how: Read, files: list[Path]) -> Generator[list[Outcome]]:
+    """The answers of so many files by the cluster, if params.yaml names one."""
+    predictor = Predictor(model, how=how)
+    if len(files) > FILES_HERE and PARAMS.exists() and (address := load_address()):
+        return predict_on_cluster(address, model, how, files)
+    return predict_files(predictor, files)
 
 
 def find_model(name: str) -> Path:
@@ -97,15 +92,6 @@ def find_model(name: str) -> Path:
     from captcha_tagger.tracking import registry  # slow to import, and only needed here
 
     return registry.find_model(name)
-
-
-def _decode(predictor: Predictor, file: Path) -> Pixels | str:
-    try:
-        return predictor.decode(read_regular(file, MAX_BYTES))
-    except InputError as error:
-        return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
 
 
 def _as_line(file: str, found: Prediction, width: int) -> str:

@@ -43,7 +43,7 @@ RUNNING = 20  # so many numbers in a row are no chance
 COLUMNS = (KAGGLE, ("file", "text"), ("filename", "label"), ("image", "label"), ("image", "text"))
 
 
-def list_images(source: Path, params: Ingest) -> list[str]:
+def list_images(source: Path | str, params: Ingest) -> list[str]:
     """The names of the images in a folder or zip; InputError when there are none."""
     with open_source(source, limits_of(params)) as opened:
         images = [name for name in opened.names if refuse_name(name) is None]
@@ -81,7 +81,7 @@ def match_table(table: Path, images: Sequence[str]) -> Match:
     raise reason
 
 
-def survey(source: Path, params: Ingest, sheet: Path | None) -> tuple[list[str], Tally]:
+def survey(source: Path | str, params: Ingest, sheet: Path | None) -> tuple[list[str], Tally]:
     """Run ingest beside everything, and say in a few lines what it found; draw some of the images
     on a sheet, if one is wanted.
 
@@ -120,7 +120,7 @@ def _rate(pattern: str, stems: Sequence[str]) -> float:
     return (len(lengths) + most) / len(stems)
 
 
-def _describe_modes(source: Path, params: Ingest) -> str:
+def _describe_modes(source: Path | str, params: Ingest) -> str:
     """Formats and modes of some of the images, as their headers say."""
     modes: Counter[str] = Counter()
     with open_source(source, limits_of(params)) as opened:

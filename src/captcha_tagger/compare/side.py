@@ -122,7 +122,9 @@ def _own_params(stages: Mapping[str, Any]) -> dict[str, Any]:
 def _hash_data(stages: Mapping[str, Any]) -> frozenset[str]:
     """DVC's hashes of the folder or zip that ingest read."""
     deps = stages.get("ingest", {}).get("deps", [])
-    return frozenset(dep["md5"] for dep in deps if not dep["path"].startswith(CODE))
+    return frozenset(
+        dep.get("md5") or dep["etag"] for dep in deps if not dep["path"].startswith(CODE)
+    )
 
 
 def _read_rows(folder: Path) -> list[Row]:

@@ -43,7 +43,7 @@ def read_corrections(path: Path, case: Case) -> dict[str, Correction]:
 
 
 def check_files(
-    path: Path, corrections: Collection[str], names: Collection[str], source: Path
+    path: Path, corrections: Collection[str], names: Collection[str], source: Path | str
 ) -> None:
     """InputError names the first file that the source does not hold."""
     known = set(names) if corrections else set()

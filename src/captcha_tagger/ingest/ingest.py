@@ -77,13 +77,13 @@ class Judged(NamedTuple):
     sizes: list[int | None]
 
 
-def ingest(source: Path, params: Ingest, folder: Path, cluster: str | None = None) -> Tally:
+def ingest(source: Path | str, params: Ingest, folder: Path, cluster: str | None = None) -> Tally:
     """Fill the folder from the source; InputError when what it holds cannot be learned from.
 
     A large source is read by the tasks of the cluster, if there is one.
     """
     spool = folder / "spool.jsonl"
-    with open_source(source, limits_of(params)) as opened:
+    with open_source(source, limits_of(params), folder) as opened:
         known = read_known_texts(params, source, opened.names)
         excused = known.labels.reasons
         used = array("q", (n for n, name in enumerate(opened.names) if name not in excused))
@@ -109,7 +109,8 @@ def ingest(source: Path, params: Ingest, folder: Path, cluster: str | None = Non
 def judge_batch(batch: Sequence[Asked], opener: Opener, params: Ingest, shape: Shape) -> Judged:
     """Read and decode the files."""
     with opener() as read:
-        found = [put(read(asked.listed), asked.known) for asked in batch]
+        files = read(asked.listed for asked in batch)
+        found = [put(one, asked.known) for one, asked in zip(files, batch, strict=True)]
     sizes = [
         None if refuse_name(asked.listed.name) else len(one.data)
         for asked, one in zip(batch, found, strict=True)
@@ -210,9 +211,9 @@ def _load(pixels: Pixels | Path) -> Pixels:
 
 def _reject_crash(asked: Asked, opener: Opener, shape: Shape) -> Judged:
     with opener() as read:
-        num_bytes = len(read(asked.listed).data)
+        (found,) = read([asked.listed])
     empty = np.empty((0, *shape), np.uint8)
-    return Judged(empty, [Reject(asked.listed.name, CRASH)], [num_bytes])
+    return Judged(empty, [Reject(asked.listed.name, CRASH)], [len(found.data)])
 
 
 def _map_on_cluster(

@@ -94,7 +94,7 @@ def put(found: Found, known: Known) -> Found:
     return found._replace(text=known.text)
 
 
-def read_known_texts(params: Ingest, source: Path, names: Sequence[str]) -> KnownTexts:
+def read_known_texts(params: Ingest, source: Path | str, names: Sequence[str]) -> KnownTexts:
     """Read both tables; InputError names the first row that cannot be meant."""
     images = [name for name in names if refuse_name(name) is None]
     first, second = params.label_columns

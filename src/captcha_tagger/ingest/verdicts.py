@@ -83,7 +83,7 @@ def settle(spool: Path, seen: SeenPixels, folder: Path, shape: Shape) -> Tally:
     return tally
 
 
-def check_tally(tally: Tally, max_rejected: float, source: Path) -> None:
+def check_tally(tally: Tally, max_rejected: float, source: Path | str) -> None:
     """Raise InputError when nothing, too little or too uniform a set is left to learn from."""
     files = tally.rows + tally.rejected
     reasons = "; ".join(f"{file}: {reason}" for reason, file in tally.examples.items())

@@ -127,12 +127,16 @@ def count_hashes(root: Path) -> int:
 def _describe(kind: str, one: Any, other: Any, here: Path, there: Path) -> str:
     if kind in ("cmd", "params"):
         return f"{kind} differs: dvc.lock is not of this params.yaml; run make repro first"
-    ours = {entry["path"]: entry["md5"] for entry in one or []}
-    theirs = {entry["path"]: entry["md5"] for entry in other or []}
+    ours, theirs = _list_hashes(one or []), _list_hashes(other or [])
     path = next(p for p in sorted(ours | theirs) if ours.get(p) != theirs.get(p))
     files = ", ".join(_differing_files(here / path, there / path)[:NAMED_FILES])
     inside = f" in {files}" if files else ""
     return f"{path} differs{inside}: {ours.get(path)} here, {theirs.get(path)} in the clone"
+
+
+def _list_hashes(entries: list[dict[str, Any]]) -> dict[str, str]:
+    """By path; a file in an object store has the store's own."""
+    return {entry["path"]: entry.get("md5") or entry["etag"] for entry in entries}
 
 
 def _differing_files(one: Path, other: Path) -> list[str]:

@@ -55,7 +55,7 @@ class Archive:
     `shift` is by how much its offsets are off.
     """
 
-    def __init__(self, file: BinaryIO, max_files: int, path: Path) -> None:
+    def __init__(self, file: BinaryIO, max_files: int, source: Path | str) -> None:
         start, num_bytes, self.shift = _find_directory(file)
         self._names: list[str] = []
         self._places = array("Q")
@@ -68,7 +68,7 @@ class Archive:
                 self._places.append(place)
                 headers.append(entry.header)
                 ends.append(entry.header + LOCAL.size + entry.packed_bytes)
-                check_count(len(self._names), path, max_files)
+                check_count(len(self._names), source, max_files)
             place += size
         self._order = array("L", sorted(range(len(self)), key=self._names.__getitem__))
         self._overlapping = _find_overlaps(headers, ends)
@@ -93,7 +93,9 @@ class Archive:
         return listed
 
 
-def read_entry(listed: Listed, *, file: BinaryIO, path: Path, shift: int, limits: Limits) -> Found:
+def read_entry(
+    listed: Listed, *, file: BinaryIO, source: Path | str, shift: int, limits: Limits
+) -> Found:
     """The file of a zip that is open for reading, or why it is refused.
 
     InputError where the zip is not the one any more whose directory was read.
@@ -105,18 +107,18 @@ def read_entry(listed: Listed, *, file: BinaryIO, path: Path, shift: int, limits
         _check_entry(entry, limits)
         return Found(listed.name, data=_unpack(file, entry, shift))
     except _DamagedError as error:
-        raise InputError(f"{path}: changed while it was read ({error})") from None
+        raise InputError(f"{source}: changed while it was read ({error})") from None
     except InputError as error:
         return Found(listed.name, refusal=str(error))
 
 
-def open_archive(file: BinaryIO, path: Path, max_files: int) -> Archive:
+def open_archive(file: BinaryIO, source: Path | str, max_files: int) -> Archive:
     """Read the directory of a zip file; InputError when it is none, or holds too many files."""
     try:
-        return Archive(file, max_files, path)
+        return Archive(file, max_files, source)
     except _DamagedError as error:
         raise InputError(
-            f"{path}: neither a folder nor a zip that can be read ({error}); set ingest.source"
+            f"{source}: neither a folder nor a zip that can be read ({error}); set ingest.source"
         ) from None
 
 

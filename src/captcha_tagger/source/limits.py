@@ -47,17 +47,19 @@ class Listed(NamedTuple):
     """A file that is yet to be read: its place in the order of the names, its name, and why it
     need not be read, if so.
 
-    `offset` is where an archive's directory describes it. `clutter` as in Found.
+    `offset` is where an archive's directory describes it, `num_bytes` its size in a store.
+    `clutter` as in Found.
     """
 
     place: int
     name: str
     offset: int = 0
+    num_bytes: int = 0
     refusal: str = ""
     clutter: bool = False
 
 
-Read = Callable[[Listed], Found]
+Read = Callable[[Iterable[Listed]], Iterator[Found]]  # in their order
 Opener = Callable[[], AbstractContextManager[Read]]  # can be sent to another process
 
 
@@ -111,11 +113,11 @@ def read_until_full(files: Iterable[Listed], read: Read, limits: Limits) -> Iter
     """Read each file; none any more once max_total_bytes is reached."""
     budget = Budget(limits.max_total_bytes)
     for listed in files:
-        found = read(budget.limit(listed))
+        (found,) = read([budget.limit(listed)])
         num_bytes = None if found.refusal else len(found.data)
         yield found if budget.covers(num_bytes) else Found(listed.name, refusal=FULL)
 
 
-def check_count(num_files: int, path: Path, max_files: int) -> None:
+def check_count(num_files: int, source: Path | str, max_files: int) -> None:
     if num_files > max_files:
-        raise InputError(f"{path}: more than {max_files} files; raise ingest.max_files")
+        raise InputError(f"{source}: more than {max_files} files; raise ingest.max_files")

@@ -12,14 +12,16 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
 from captcha_tagger.base.shown import UNFIT, escape
 from captcha_tagger.source.source import walk
+from captcha_tagger.source.store import is_address, open_store
 
 OUTPUT = Path("data/ingest")
 
 
 def check_source(source: str, max_files: int) -> None:
     """InputError names the first file, or what else about the source, that DVC would trip over."""
-    if "://" in source:
-        raise InputError(f"{source}: an address; download it, and name the folder or zip")
+    if is_address(source):
+        open_store(source).is_file()  # or a folder
+        return
     if UNFIT.search(source):
         raise InputError(f"{source}: its name holds control or undecodable characters; rename it")
     path = Path(source)

@@ -1,4 +1,5 @@
-"""A folder or zip of images -> its files' bytes, sorted, hostile ones refused with a reason.
+"""A folder or zip of images, here or in an object store -> its files' bytes, sorted, hostile ones
+refused with a reason.
 
 What would hang, fill memory or leave the source is not read.
 """
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
@@ -25,6 +27,7 @@ from captcha_tagger.source.limits import (
     refuse,
 )
 from captcha_tagger.source.reading import TooManyBytesError, read_regular
+from captcha_tagger.source.store import is_address, open_objects, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +47,94 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path, limits: Limits) -> Iterator[Source]:
-    """Open a folder or a zip; InputError when it is neither, holds too many files, or changes.
+def open_source(
+    source: Path | str, limits: Limits, scratch: Path | None = None
+) -> Iterator[Source]:
+    """Open a folder or a zip, or the address of either in a store; InputError when it is neither,
+    holds too many files, or changes. A zip in a store is fetched, into the scratch folder.
 
     DVC hashes the source after the stage has run: a file that came meanwhile would be in no
     manifest, and the stage up to date for ever.
     """
-    if path.is_dir():
-        names = _list_names(path, limits.max_files)
-        before = _fingerprint(_join(path, names))
-        opener = partial(open_folder, path, limits)
-        with opener() as read:
-            yield _make_source(names, lambda n: Listed(n, names[n]), opener, read, limits)
-        after = _fingerprint(_join(path, _list_names(path, limits.max_files)))
+    path = Path(source)
+    if isinstance(source, str) and is_address(source):
+        opening = _open_address(source, limits, scratch)
+    elif path.is_dir():
+        opening = _open_folder(path, limits)
     elif path.is_file() and is_stored(path):
-        before = _fingerprint([str(path)])
-        with path.open("rb") as file:
-            archive = open_archive(file, path, limits.max_files)
-            names = list(archive.names())
-            read = partial(read_entry, file=file, path=path, shift=archive.shift, limits=limits)
-            opener = partial(open_zip, path, archive.shift, limits)
-            yield _make_source(names, archive.list_file, opener, read, limits)
-        after = _fingerprint([str(path)])
+        opening = _open_zip(path, source, limits)
     else:
         raise InputError(
             f"{path}: no such folder or zip; set ingest.source (under `dvc exp run --temp` or "
             "`--queue` it must be tracked: `dvc add` it first)"
         )
+    with opening as opened:
+        yield opened
+
+
+@contextmanager
+def _open_folder(path: Path, limits: Limits) -> Iterator[Source]:
+    names = _list_names(path, limits.max_files)
+    before = _fingerprint(_join(path, names))
+    opener = partial(open_folder, path, limits)
+    with opener() as read:
+        yield _make_source(names, lambda n: Listed(n, names[n]), opener, read, limits)
+    _check_same(path, before, _fingerprint(_join(path, _list_names(path, limits.max_files))))
+
+
+@contextmanager
+def _open_zip(path: Path, source: Path | str, limits: Limits) -> Iterator[Source]:
+    before = _fingerprint([str(path)])
+    with path.open("rb") as file:
+        archive = open_archive(file, source, limits.max_files)
+    opener = partial(open_zip, path, source, archive.shift, limits)
+    with opener() as read:
+        yield _make_source(list(archive.names()), archive.list_file, opener, read, limits)
+    _check_same(source, before, _fingerprint([str(path)]))
+
+
+@contextmanager
+def _open_address(address: str, limits: Limits, scratch: Path | None) -> Iterator[Source]:
+    store = open_store(address)
+    if store.is_file():
+        tag = store.identify()
+        with TemporaryDirectory(dir=scratch) as folder:
+            fetched = store.fetch(Path(folder), limits)
+            with _open_zip(fetched, address, limits) as opened:
+                yield opened
+        _check_same(address, tag, store.identify())
+        return
+    names, sizes, before = store.list_objects(limits.max_files)
+    opener = partial(open_objects, address, limits)
+    with opener() as read:
+        yield _make_source(
+            names, lambda n: Listed(n, names[n], num_bytes=sizes[n]), opener, read, limits
+        )
+    _check_same(address, before, store.list_objects(limits.max_files).digest)
+
+
+def _check_same(source: Path | str, before: bytes | str, after: bytes | str) -> None:
     if before != after:
-        raise InputError(f"{path}: changed while it was read; run again")
+        raise InputError(f"{source}: changed while it was read; run again")
 
 
 @contextmanager
 def open_folder(root: Path, limits: Limits) -> Iterator[Read]:
     """What reads the files of a folder, in any process."""
-    yield partial(_read_file, root=root, limits=limits)
+    yield partial(map, partial(_read_file, root=root, limits=limits))
 
 
 @contextmanager
-def open_zip(path: Path, shift: int, limits: Limits) -> Iterator[Read]:
+def open_zip(path: Path, source: Path | str, shift: int, limits: Limits) -> Iterator[Read]:
     """What reads the files of a zip, in any process."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise InputError(f"{path}: changed while it was read; run again") from None
+        raise InputError(f"{source}: changed while it was read; run again") from None
     with file:
-        yield partial(read_entry, file=file, path=path, shift=shift, limits=limits)
+        yield partial(
+            map, partial(read_entry, file=file, source=source, shift=shift, limits=limits)
+        )
 
 
 def _make_source(
@@ -105,7 +150,7 @@ def _make_source(
     return Source(
         names,
         read_until_full(list_files(), read, limits),
-        lambda places: map(read, map(list_file, places)),
+        lambda places: read(map(list_file, places)),
         list_files,
         opener,
     )

@@ -1,0 +1,83 @@
+"""Image files -> what the model says of each, in order: on all cores, or by the tasks of a cluster.
+
+Which images are computed together follows from their order alone, and each batch is computed by one
+thread: so who computes changes no bit.
+"""
+
+from collections.abc import Generator, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.processes import in_batches
+from captcha_tagger.cluster.session import open_session
+from captcha_tagger.network.params import Read
+from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
+from captcha_tagger.source.decoding import CRASH, Pixels
+from captcha_tagger.source.reading import read_regular
+
+MAX_BYTES = 50_000_000  # of one file
+FILES_HERE = 4000  # which one machine answers sooner than Ray starts
+TASK_BATCHES = 32  # of a cluster: a second's work
+
+Outcome = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
+
+
+def predict_files(predictor: Predictor, files: Sequence[Path]) -> Generator[list[Outcome]]:
+    """The answers in the files' order, a batch at a time."""
+    return predictor.spread(partial(_answer, predictor), in_batches(files, BATCH))
+
+
+def predict_on_cluster(
+    address: str, model: Path, how: Read, files: Sequence[Path]
+) -> Generator[list[Outcome]]:
+    """As predict_files, by tasks that find the model folder and the files under the same paths.
+
+    Where an image ends every process that decodes it, its batch is answered image by image.
+    """
+    answer = partial(answer_batches, model=model, how=how)
+    with open_session(address) as session:
+
+        def answer_one_by_one(batch: Sequence[Path]) -> list[list[Outcome]]:
+            alone = ([[file]] for file in batch)
+            found = session.map_batches(answer, alone, on_crash=_report_crash)
+            return [[outcome for (outcomes,) in found for outcome in outcomes]]
+
+        tasks = in_batches(in_batches(files, BATCH), TASK_BATCHES)
+        for found in session.map_batches(answer, tasks, on_crash=answer_one_by_one):
+            yield from found
+
+
+def _report_crash(files: Sequence[Path]) -> list[list[Outcome]]:
+    return [[(file, CRASH) for file in files]]
+
+
+def answer_batches(
+    batches: Sequence[Sequence[Path]], model: Path, how: Read
+) -> list[list[Outcome]]:
+    """The answers of the batches, by a model that this process loads but once."""
+    predictor = _load(model, how)
+    return [_answer(predictor, files) for files in batches]
+
+
+@cache
+def _load(model: Path, how: Read) -> Predictor:
+    return Predictor(model, how=how)
+
+
+def _answer(predictor: Predictor, files: Sequence[Path]) -> list[Outcome]:
+    decoded = [_decode(predictor, file) for file in files]
+    found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
+    return [
+        (file, pixels if isinstance(pixels, str) else next(found))
+        for file, pixels in zip(files, decoded, strict=True)
+    ]
+
+
+def _decode(predictor: Predictor, file: Path) -> Pixels | str:
+    try:
+        return predictor.decode(read_regular(file, MAX_BYTES))
+    except InputError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
