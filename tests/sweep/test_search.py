@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
+from captcha_tagger.commands.sweep import run_sweep
 from captcha_tagger.sweep.history import History
 from captcha_tagger.sweep.plan import Settings, read_choices
 from captcha_tagger.sweep.search import Search
@@ -119,6 +123,14 @@ def test_the_best_is_named(tmp_path: Path) -> None:
     assert search.describe_best() == (
         f"best: trial 2: a.x={best['a.x']} a.y={best['a.y']}: exact_set 0.9000"
     )
+
+
+@pytest.mark.parametrize("word", ["fine_tune.ema_decay=0..2", "fine_tune.epochs=-1..5"])
+def test_both_ends_of_a_range_must_be_valid(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    key = word.partition("=")[0]
+    with pytest.raises(InputError, match=rf"^params\.yaml with {key}=(2|-1): {key}: "):
+        run_sweep([word], number=None, search=3, seed=0, jobs=None, name=None)
 
 
 def test_without_optuna_it_is_one_line(tmp_path: Path) -> None:

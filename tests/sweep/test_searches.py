@@ -4,11 +4,10 @@ import os
 import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from captcha_tagger.base.files import read_json
+from captcha_tagger.base.files import read_json, write_json
 from tests.project import Project
 from tests.sweep.optunas import NEEDS_OPTUNA
 from tests.sweep.sweeps import list_below, list_experiments, list_rows, start
@@ -46,3 +45,28 @@ def test_a_search_that_is_killed_goes_on_with_the_same_trials(project: Project) 
     decays = [f"{one['fine_tune.weight_decay.0']}" for one in read_json(folder / "asked.json")]
     assert [row.params["fine_tune.weight_decay"] for row in rows] == decays
     assert {row.tags["captcha_tagger.sweep"] for row in rows} == {"found"}
+
+
+def test_a_trial_that_falls_behind_is_pruned_and_not_asked_again(project: Project) -> None:
+    """Five trainings that read well from the start, and a long one that begins with nothing."""
+    project.set_params(backbone={"source": "shipped"})
+    words = ["--set", "backbone.source=shipped,random", "fine_tune.epochs=10..400"]
+    words += ["--name", "cut", "--search", "6"]
+    folder = project.root / ".state/sweeps/cut"
+    good = [{"backbone.source": "shipped", "fine_tune.epochs.0": 10 + n} for n in range(5)]
+    bad = {"backbone.source": "random", "fine_tune.epochs.0": 400}
+    write_json(folder / "asked.json", [*good, bad])
+    done = project.tagger("sweep", *words)
+    lines = done.stdout.splitlines()
+    assert re.match(
+        r"trial 6 of 6: backbone\.source=random fine_tune\.epochs=400: pruned after \d+ of 400 "
+        r"epochs: exact_set 0\.\d{4} is below the median of others there, \d+ s$",
+        lines[6],
+    )
+    assert lines[7].startswith("best: trial ")
+    assert not (folder / "6").exists()
+    assert list_below(folder) == []
+    assert list_experiments(project) == {f"cut-{number}" for number in range(1, 6)}
+    assert {row.params["backbone.source"] for row in list_rows(project)} == {"shipped"}
+    again = project.tagger("sweep", *words)
+    assert again.stdout.splitlines() == ["cut: 6 trials, 6 of them done", lines[7]]
