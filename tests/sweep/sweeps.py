@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from captcha_tagger.sweep.plan import Settings
+from captcha_tagger.sweep.trial import Trial
 from tests.project import Project, Recorded, read_store
 
 TAGGER = (sys.executable, "-m", "captcha_tagger.commands.cli")
@@ -19,6 +21,22 @@ def start(project: Project, *words: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+    )
+
+
+def make_trial(folder: Path, number: int, settings: Settings) -> Trial:
+    """One of the repository `root` in the folder."""
+    return Trial(
+        root=folder / "root",
+        cache=folder / "cache",
+        clone=folder / str(number),
+        log=folder / f"{number}.log",
+        number=number,
+        name=f"trial-{number}",
+        settings=settings,
+        baseline="HEAD",
+        links=[],
+        patch=b"",
     )
 
 

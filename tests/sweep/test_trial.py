@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from captcha_tagger.sweep.trial import STOPPED, Trial, run_trial
-from tests.sweep.sweeps import list_below
+from tests.sweep.sweeps import list_below, make_trial
 
 STAGE = "stages:\n  wait:\n    cmd: sleep 600\n"
 
@@ -27,18 +27,7 @@ def trial(tmp_path: Path) -> Trial:
         ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qm", "."],
     ):
         subprocess.run(words, cwd=root, check=True)
-    return Trial(
-        root=root,
-        cache=tmp_path / "cache",
-        clone=tmp_path / "1",
-        log=tmp_path / "1.log",
-        number=1,
-        name="wait-1",
-        settings={},
-        baseline="HEAD",
-        links=[],
-        patch=b"",
-    )
+    return make_trial(tmp_path, 1, {})
 
 
 @pytest.mark.slow
