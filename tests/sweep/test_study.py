@@ -50,18 +50,6 @@ def test_it_asks_for_nothing_twice_and_ends_when_all_is_tried() -> None:
     assert len({tuple(one.values.values()) for one in tried}) == len(tried) == 6
 
 
-def test_several_at_a_time_are_asked_apart() -> None:
-    """Those at work count as bad: the second of two is not the neighbour of the first."""
-    past = search(20, seed=0)
-    rates = []
-    for _ in range(8):
-        values = suggest(DIMENSIONS, past, 0)
-        assert values is not None
-        past.append(Tried(values, "RUNNING"))
-        rates.append(math.log10(float(values["rate"])))
-    assert max(rates) - min(rates) > 1
-
-
 def finish(shares: dict[int, float]) -> Tried:
     return Tried({"rate": 0.1, "kind": "good"}, "COMPLETE", 1.0, shares)
 
