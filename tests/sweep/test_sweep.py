@@ -5,53 +5,20 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.cluster.rays import NEEDS_RAY
-from tests.project import Project, Recorded, make_project, read_store
+from tests.project import Project
+from tests.sweep.sweeps import list_below, list_experiments, list_rows, start
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(3600),
     pytest.mark.filterwarnings("ignore"),  # MLflow's own
 ]
-TAGGER = (sys.executable, "-m", "captcha_tagger.commands.cli")
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    made = make_project(tmp_path / "project")
-    made.env["PYTHONPATH"] = os.pathsep.join(["src", *sys.path[1:]])
-    return made
-
-
-def start(project: Project, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*TAGGER, "sweep", *words],
-        cwd=project.root,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def list_experiments(project: Project) -> set[str]:
-    """The names of those under the one baseline that there is."""
-    head = project.run("git", "rev-parse", "HEAD").stdout.strip()
-    refs = project.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
-    found = [ref.split("/")[2:] for ref in refs if "stash" not in ref and "exec" not in ref]
-    assert {"".join(parts[:-1]) for parts in found} == {head}
-    return {parts[-1] for parts in found}
-
-
-def list_rows(project: Project) -> list[Recorded]:
-    return read_store(f"sqlite:///{project.root}/mlflow.db")
 
 
 def test_of_two_trials_one_fails_and_says_why(project: Project) -> None:
@@ -149,14 +116,3 @@ def kill_a_worker(process: "subprocess.Popen[str]", clone: Path) -> None:
     parent = trained[0].parent()
     assert parent is not None
     parent.kill()
-
-
-def list_below(folder: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found

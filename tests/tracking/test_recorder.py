@@ -49,7 +49,7 @@ def test_make_record_keeps_the_name_and_commit_of_what_waits(
     """After an outage it replaced the waiting entry by one that knew neither."""
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@e", *words], check=True)
-    with Journal("fine_tune", "0", {"device": "cpu"}, on_gpu=False):
+    with Journal("fine_tune", "0", {"device": "cpu"}, epochs=1, on_gpu=False):
         pass
     monkeypatch.setenv("DVC_EXP_NAME", "calm-owl")
     record_now("fine_tune")
@@ -85,7 +85,7 @@ def test_a_training_that_ends_early_is_recorded_as_it_ended(
     error: type[BaseException], status: str
 ) -> None:
     """One that failed was not recorded, or said to be killed."""
-    with pytest.raises(error), Journal("fine_tune", "0", {}, on_gpu=False):
+    with pytest.raises(error), Journal("fine_tune", "0", {}, epochs=1, on_gpu=False):
         raise error
     (row,) = read_outbox()
     assert (row.status, row.phases["fine_tune"].status) == (status, status)
@@ -126,7 +126,7 @@ def test_foreign_facts_stop_no_training(text: str) -> None:
     folder = state_folder() / "live" / "fine_tune-0"
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text(text)
-    with Journal("fine_tune", "0", {}, on_gpu=False):
+    with Journal("fine_tune", "0", {}, epochs=1, on_gpu=False):
         pass
     assert read_facts(folder)["status"] == "FINISHED"
 
@@ -135,7 +135,7 @@ def test_a_resumed_training_adds_to_the_seconds_that_it_has_taken() -> None:
     facts = {"pid": 1, "resumed": 5, "started": 5, "tags": {}, "wall_seconds": 100.0}
     folder = state_folder() / "live" / "fine_tune-0"
     write_json(folder / "facts.json", {**facts, "status": "KILLED"})
-    with Journal("fine_tune", "0", {}, on_gpu=False):
+    with Journal("fine_tune", "0", {}, epochs=1, on_gpu=False):
         pass
     told = read_facts(folder)
     assert told["started"] == 5
@@ -213,7 +213,7 @@ def test_what_was_killed_a_month_ago_is_swept_and_nothing_younger(root: Path) ->
             file.write_text("{}")
             for touched in (file, file.parent):
                 os.utime(touched, (then, then))
-    with Journal("fine_tune", "0", {}, on_gpu=False):
+    with Journal("fine_tune", "0", {}, epochs=1, on_gpu=False):
         pass
     record_now("fine_tune")
     left = {path.name for kind in ("live", "resume") for path in (state_folder() / kind).iterdir()}

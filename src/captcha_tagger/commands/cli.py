@@ -69,10 +69,12 @@ def _parser() -> argparse.ArgumentParser:
         action="extend",
         required=True,
         metavar="KEY=A,B",
-        help="as fine_tune.epochs=2,4",
+        help="as fine_tune.epochs=2,4, or 2..12 for a search",
     )
-    sweep.add_argument("--random", type=_at_least(1), metavar="N", help="draw so many of all")
-    sweep.add_argument("--seed", type=int, default=0, help="of the draw")
+    some = sweep.add_mutually_exclusive_group()
+    some.add_argument("--random", type=_at_least(1), metavar="N", help="draw so many of all")
+    some.add_argument("--search", type=_at_least(1), metavar="N", help="learn where to try so many")
+    sweep.add_argument("--seed", type=int, default=0, help="of the draw or search")
     sweep.add_argument("--jobs", type=_at_least(1), help="trials at a time: 1, or one a machine")
     sweep.add_argument("--name", help="of the experiments; with the same they go on")
     sweep.set_defaults(run=_sweep)
@@ -192,6 +194,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return run_sweep(
         arguments.set,
         number=arguments.random,
+        search=arguments.search,
         seed=arguments.seed,
         jobs=arguments.jobs,
         name=arguments.name,

@@ -25,13 +25,16 @@ class Journal:
     disk that does not take it stops no training.
     """
 
-    def __init__(self, stage: str, key: str, tags: Mapping[str, str], *, on_gpu: bool) -> None:
+    def __init__(
+        self, stage: str, key: str, tags: Mapping[str, str], *, epochs: int, on_gpu: bool
+    ) -> None:
         self.folder = state_folder() / "live" / f"{stage}-{key}"
         self._on_gpu, self._is_kept = on_gpu, is_recorded()
         earlier = read_facts(self.folder)
         now = time.time_ns() // 1_000_000
         self._facts = {
             "pid": os.getpid(),
+            "epochs": epochs,
             "resumed": now,
             "started": earlier.get("started", now),
             "tags": dict(tags),

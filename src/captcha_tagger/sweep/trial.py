@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,11 @@ import psutil
 from captcha_tagger.base.files import read_json
 from captcha_tagger.cluster.address import INSIDE
 from captcha_tagger.reproduce.verify import DVC, environment
+from captcha_tagger.sweep.history import NOTHING, History, read_whole_history
 
 SURROUNDINGS = {INSIDE: "1", "CAPTCHA_TAGGER_RECORD": "keep"}  # the driver alone records
+LOOK_SECONDS = 0.5
+STOPPED = "stopped"
 FAILED_STAGE = re.compile(r"failed to reproduce '(\w+)'")
 
 
@@ -35,11 +38,17 @@ class Trial:
     cache: Path
     clone: Path
     log: Path
+    number: int
     name: str
     settings: dict[str, str]
     baseline: str  # the commit
     links: list[str]  # what the stages read that neither Git nor DVC keeps
     patch: bytes  # what the workspace has changed since then
+
+    @property
+    def stop(self) -> Path:
+        """Where this file is, the trial ends itself, on whatever machine it is at work."""
+        return self.log.with_suffix(".stop")
 
 
 class Outcome(NamedTuple):
@@ -48,10 +57,16 @@ class Outcome(NamedTuple):
     seconds: float
     scores: dict[str, float]
     failure: str = ""
+    history: History = NOTHING
+    pruned: str = ""
 
 
 class _FailedError(Exception):
     """A command has failed; its last words say why."""
+
+
+class _StoppedError(Exception):
+    """Somebody wants it to end."""
 
 
 def run_trial(trial: Trial) -> Outcome:
@@ -61,12 +76,17 @@ def run_trial(trial: Trial) -> Outcome:
         with trial.log.open("wb") as log:
             _prepare(trial, log.fileno())
             words = [word for pair in trial.settings.items() for word in ("-S", "=".join(pair))]
-            _run([*DVC, "exp", "run", "-n", trial.name, *words], trial.clone, log.fileno())
+            command = [*DVC, "exp", "run", "-n", trial.name, *words]
+            _run(trial, command, trial.clone, log.fileno())
         scores = read_json(trial.clone / "data/evaluate/metrics.json")
+        history = read_whole_history(trial.clone)
+    except _StoppedError:
+        end_processes_below(trial.clone)  # what was begun while its parent was ended
+        return Outcome(time.monotonic() - began, {}, STOPPED)
     except (_FailedError, OSError) as error:
         failure = _explain(trial.log) if isinstance(error, _FailedError) else str(error)
         return Outcome(time.monotonic() - began, {}, failure)
-    return Outcome(time.monotonic() - began, scores)
+    return Outcome(time.monotonic() - began, scores, history=history)
 
 
 def end_processes_below(folder: Path) -> None:
@@ -85,17 +105,17 @@ def _prepare(trial: Trial, log: int) -> None:
     if state.exists() and not kept.exists():
         state.rename(kept)
     shutil.rmtree(trial.clone, ignore_errors=True)
-    _run(["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
-    _run(["git", "reset", "--quiet", "--hard", trial.baseline], trial.clone, log)
+    _run(trial, ["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
+    _run(trial, ["git", "reset", "--quiet", "--hard", trial.baseline], trial.clone, log)
     if kept.exists():
         kept.rename(state)
     if trial.patch:
         changes = trial.log.with_suffix(".patch")
         changes.write_bytes(trial.patch)
-        _run(["git", "apply", "--whitespace=nowarn", changes], trial.clone, log)
+        _run(trial, ["git", "apply", "--whitespace=nowarn", changes], trial.clone, log)
     _share_cache(trial)
     if any(_list_tracked(trial.clone)):
-        _run([*DVC, "checkout", "--allow-missing"], trial.clone, log)
+        _run(trial, [*DVC, "checkout", "--allow-missing"], trial.clone, log)
     for path in trial.links:  # after DVC, which would else write through them
         place = Path(os.path.normpath(trial.clone / path))
         if not os.path.lexists(place):
@@ -118,13 +138,20 @@ def _list_tracked(clone: Path) -> Iterator[Path]:
     return (path for path in clone.rglob("*.dvc") if path.is_file())
 
 
-def _run(words: list[str | Path], folder: Path, log: int) -> None:
-    done = subprocess.run(
+def _run(trial: Trial, words: Sequence[str | Path], folder: Path, log: int) -> None:
+    if trial.stop.exists():
+        raise _StoppedError
+    with subprocess.Popen(
         words, cwd=folder, env=environment() | SURROUNDINGS, stdin=subprocess.DEVNULL, stdout=log,
-        stderr=log, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise _FailedError
+        stderr=log,
+    ) as process:  # fmt: skip
+        while process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_SECONDS)
+            if trial.stop.exists():
+                end_processes_below(trial.clone)
+    if process.returncode:
+        raise _StoppedError if trial.stop.exists() else _FailedError
 
 
 def _explain(log: Path) -> str:

@@ -133,7 +133,8 @@ def _train(
 ) -> History:
     model.to(machine.device)
     on_gpu = machine.device.type == "cuda"
-    with Journal(plan.phase, resume.key, machine.describe(), on_gpu=on_gpu) as journal:
+    tags = machine.describe()
+    with Journal(plan.phase, resume.key, tags, epochs=plan.epochs, on_gpu=on_gpu) as journal:
         if len(data.train):
             fit(
                 model,
