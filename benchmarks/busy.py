@@ -26,7 +26,7 @@ import numpy as np
 from machine import describe_machine
 from tabulate import tabulate
 
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.commands.params import load_params
 
 WARM_UP = 5  # steps

@@ -26,8 +26,8 @@ from machine import describe_machine
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.files import hash_path
-from captcha_tagger.base.processes import count_cores
-from captcha_tagger.cluster.session import ENVIRONMENT
+from captcha_tagger.base.work.processes import count_cores
+from captcha_tagger.base.work.session import ENVIRONMENT
 
 
 class Run(NamedTuple):

@@ -45,7 +45,7 @@ from captcha_tagger.backbone.pretraining import pretrain
 from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.backbone.shipped import FOLDER as SHIPPED
 from captcha_tagger.backbone.weights import random_weights
-from captcha_tagger.base.processes import count_cores, start_pool
+from captcha_tagger.base.work.processes import count_cores, start_pool
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.drawing.batches import draw_batch

@@ -28,7 +28,7 @@ from environments import make_environment, pin
 from machine import describe_machine
 from numpy.typing import NDArray
 
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.source.decoding import Pixels, decode
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"

@@ -30,7 +30,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from trials import parse_names
 
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.engine.compute import Machine, set_up
 

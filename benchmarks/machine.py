@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 
 UNITS = ("avx2", "avx512_f", "avx512_bf16", "avx512_fp16", "amx_bf16")  # that multiply matrices
 

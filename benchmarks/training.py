@@ -37,7 +37,7 @@ from trials import FOLDS, ORIGINAL, change, load_images, parse_names, split
 
 from captcha_tagger.base.files import atomic_file, write_json
 from captcha_tagger.base.places import source_folder, state_folder
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import set_up

@@ -8,7 +8,7 @@ from pathlib import Path
 from captcha_tagger.base import stage
 from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.settings import load_section
-from captcha_tagger.cluster.address import load_address
+from captcha_tagger.base.work.address import load_address
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.ingest.params import Ingest

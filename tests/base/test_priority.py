@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from captcha_tagger.base.processes import step_back
+from captcha_tagger.base.work.processes import step_back
 
 AUTOGROUP = Path("/proc/self/autogroup")
 

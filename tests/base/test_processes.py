@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from captcha_tagger.base.processes import limit_memory, limit_seconds, map_batches
+from captcha_tagger.base.work.processes import limit_memory, limit_seconds, map_batches
 from tests.repository import ROOT
 
 
@@ -53,7 +53,7 @@ def test_a_bug_stays_a_bug(processes):
 def test_no_process_outlives_a_killed_parent():
     script = (
         "import os, time\n"
-        "from captcha_tagger.base.processes import map_batches\n"
+        "from captcha_tagger.base.work.processes import map_batches\n"
         "from tests.base.test_processes import name_process\n"
         "batches = iter(lambda: time.sleep(0.01) or [1], None)\n"
         "for pid in map_batches(name_process, batches, processes=2, on_crash=print):\n"
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_quietly():
         "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job of a shell ignores it
         "from captcha_tagger.base import stage\n"
-        "from captcha_tagger.base.processes import map_batches\n"
+        "from captcha_tagger.base.work.processes import map_batches\n"
         "from tests.base.test_processes import name_process\n"
         "def main():\n"
         "    batches = iter(lambda: time.sleep(0.01) or [1], None)\n"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from captcha_tagger.cluster import session as sessions
-from captcha_tagger.cluster.session import Session, open_session
+from captcha_tagger.base.work import session as sessions
+from captcha_tagger.base.work.session import Session, open_session
 from captcha_tagger.ingest import ingest as intake
 from tests.repository import ROOT
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.cluster.address import load_address
-from captcha_tagger.cluster.session import open_session
+from captcha_tagger.base.work.address import load_address
+from captcha_tagger.base.work.session import open_session
 
 
 def write(folder: Path, value: str) -> Path:

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from captcha_tagger.cluster.session import Session
+from captcha_tagger.base.work.session import Session
 from captcha_tagger.commands import predict
 from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import save_model

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.cluster.session import Session, open_session
+from captcha_tagger.base.work.session import Session, open_session
 from tests.cluster.rays import NEEDS_RAY
 from tests.cluster.tasks import POISON, die, die_once, double, look_around, name_process, refuse
 from tests.repository import ROOT
@@ -106,7 +106,7 @@ def test_where_no_ray_answers_is_one_line() -> None:
 STARTS = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-from captcha_tagger.cluster.session import open_session
+from captcha_tagger.base.work.session import open_session
 with open_session("local") as session:
     print("started", flush=True)
     time.sleep(60)

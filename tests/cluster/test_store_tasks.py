@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captcha_tagger.cluster.session import Session, open_session
+from captcha_tagger.base.work.session import Session, open_session
 from captcha_tagger.ingest import ingest as intake
 from tests.buckets import Buckets
 from tests.cluster.rays import NEEDS_RAY

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from captcha_tagger.backbone.recipe import Recipe
-from captcha_tagger.base.processes import start_pool
+from captcha_tagger.base.work.processes import start_pool
 from captcha_tagger.drawing.batches import DrawnBatch, draw_batch
 from captcha_tagger.drawing.kaggle import HEIGHT, WIDTH
 from captcha_tagger.drawing.texts import VOCABULARY

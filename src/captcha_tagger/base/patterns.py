@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import limit_seconds
+from captcha_tagger.base.work.processes import limit_seconds
 
 SECONDS = 2.0  # a pattern takes microseconds a text, or years: (a+)+ where it does not match
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.base.shown import escape
-from captcha_tagger.cluster.address import load_address
+from captcha_tagger.base.work.address import load_address
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.predict.files import (

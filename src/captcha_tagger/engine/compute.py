@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import count_cores
-from captcha_tagger.cluster.address import keep_outside
+from captcha_tagger.base.work.address import keep_outside
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.engine.params import Compute
 
 PACKAGES = ("captcha-tagger", "dvc", "mlflow", "numpy", "torch", "torchvision")

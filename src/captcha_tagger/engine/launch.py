@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from captcha_tagger.base.processes import start_processes
-from captcha_tagger.cluster.session import LOOPBACK, Session, Task, open_session
+from captcha_tagger.base.work.processes import start_processes
+from captcha_tagger.base.work.session import LOOPBACK, Session, Task, open_session
 from captcha_tagger.engine.params import MOST_WORKERS
 
 Work = Callable[..., None]

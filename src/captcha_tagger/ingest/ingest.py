@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
-from captcha_tagger.base.processes import count_cores, in_batches, map_batches
-from captcha_tagger.cluster.session import open_session
+from captcha_tagger.base.work.processes import count_cores, in_batches, map_batches
+from captcha_tagger.base.work.session import open_session
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import Pixels, PixelWriter, Shape
 from captcha_tagger.data.sheet import pick_samples

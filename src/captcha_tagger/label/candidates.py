@@ -15,8 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import in_batches
 from captcha_tagger.base.shown import escape
+from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.label.reader import Reader, Seen

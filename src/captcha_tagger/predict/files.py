@@ -9,8 +9,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import in_batches
-from captcha_tagger.cluster.session import open_session
+from captcha_tagger.base.work.processes import in_batches
+from captcha_tagger.base.work.session import open_session
 from captcha_tagger.network.params import Read
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 from captcha_tagger.source.decoding import CRASH, Pixels

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.heads import HeadAnswer

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import limit_memory
+from captcha_tagger.base.work.processes import limit_memory
 from captcha_tagger.source.workload import check_workload
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")

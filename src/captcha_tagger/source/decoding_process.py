@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import start_pool
+from captcha_tagger.base.work.processes import start_pool
 from captcha_tagger.source.decoding import CRASH, bound_memory
 
 Result = TypeVar("Result")

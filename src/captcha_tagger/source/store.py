@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from captcha_tagger.base.errors import InputError, hide_password
-from captcha_tagger.base.processes import in_batches
+from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.source.limits import Found, Limits, Listed, Read, check_count, refuse
 
 PACKAGES = {"s3": "dvc-s3", "gs": "dvc-gs"}  # DVC's file systems, which bring fsspec's along

@@ -15,7 +15,7 @@ from typing import Any
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import lock_file, read_json, write_json
 from captcha_tagger.base.places import state_folder
-from captcha_tagger.cluster.session import open_session
+from captcha_tagger.base.work.session import open_session
 from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
 from captcha_tagger.sweep.plan import Settings
 from captcha_tagger.sweep.proposals import Proposals

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import psutil
 
 from captcha_tagger.base.files import read_json
-from captcha_tagger.cluster.address import INSIDE
+from captcha_tagger.base.work.address import INSIDE
 from captcha_tagger.reproduce.verify import DVC, environment
 from captcha_tagger.sweep.history import NOTHING, History, read_whole_history
 

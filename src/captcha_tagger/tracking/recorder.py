@@ -19,7 +19,7 @@ from typing import Any
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.places import root_folder, state_folder
-from captcha_tagger.base.processes import step_back
+from captcha_tagger.base.work.processes import step_back
 from captcha_tagger.engine.journal import read_facts
 from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.lineage import PHASES, Lineage, read_lineage

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.processes import count_cores
-from captcha_tagger.cluster.address import INSIDE
+from captcha_tagger.base.work.address import INSIDE
+from captcha_tagger.base.work.processes import count_cores
 
 LOOPBACK = "127.0.0.1"
-SOURCE = Path(__file__).resolve().parents[2]
+SOURCE = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {  # read on import
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -96,7 +96,7 @@ class Session:
         *,
         on_crash: Callable[[Item], Result],
     ) -> Iterator[Result]:
-        """Yield function(batch) for each batch, in order, as `base.processes.map_batches` does.
+        """Yield function(batch) for each batch, in order, as `processes.map_batches` does.
 
         Where a process is lost with a batch, the results are those of smaller batches of the same
         items, and on_crash(item) for the item that loses every process.

@@ -1,1 +1,0 @@
-"""A function and its arguments in; its results, from whatever machines Ray has, out."""
