@@ -103,6 +103,7 @@ def keras(title: str) -> Peer:
 
 PEERS = {
     "ours": ours("ours", {}),
+    "ours-noisy-or": ours("ours, noisy-or", {"train_head.head": "noisy_or"}),
     "ours-random": ours("ours, random backbone", RANDOM_BACKBONE),
     "ours-original": ours("ours, original recipe", ORIGINAL),
     "fastai-original": fastai("fastai, original recipe", threshold=0.2, on_ours=False),
