@@ -150,8 +150,9 @@ def _run(trial: Trial, words: Sequence[str | Path], folder: Path, log: int) -> N
                 process.wait(LOOK_SECONDS)
             if trial.stop.exists():
                 end_processes_below(trial.clone)
+                raise _StoppedError
     if process.returncode:
-        raise _StoppedError if trial.stop.exists() else _FailedError
+        raise _FailedError
 
 
 def _explain(log: Path) -> str:
