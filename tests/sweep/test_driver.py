@@ -11,17 +11,17 @@ import pytest
 from captcha_tagger.base.files import read_json, write_json
 from captcha_tagger.sweep import driver
 from captcha_tagger.sweep.driver import Driver
-from captcha_tagger.sweep.history import History
-from captcha_tagger.sweep.proposals import Listed
+from captcha_tagger.sweep.progress import Progress
+from captcha_tagger.sweep.proposals import TrialList
 from captcha_tagger.sweep.trial import STOPPED, Outcome, Trial
 from tests.sweep.sweeps import make_trial
 
 
-class Impatient(Listed):
+class Impatient(TrialList):
     """Ends whatever has an epoch behind it."""
 
-    def judge(self, history: History) -> str:
-        return f"after {len(history.scores)} of {history.epochs} epochs"
+    def judge(self, progress: Progress) -> str:
+        return f"after {len(progress.scores)} of {progress.epochs} epochs"
 
 
 def wait_for_the_end(trial: Trial) -> Outcome:
@@ -45,7 +45,7 @@ def test_ctrl_c_waits_until_trials_elsewhere_have_ended(tmp_path: Path) -> None:
             time.sleep(0.05)
         _thread.interrupt_main()
 
-    trials = Listed([{"a.x": "1"}])
+    trials = TrialList([{"a.x": "1"}])
     trials.open(tmp_path)
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
@@ -67,7 +67,7 @@ def test_what_is_pruned_is_done_and_no_failure(
         "trial 1 of 2: a.x=1: pruned after 1 of 8 epochs, 0 s",
         "trial 2 of 2: a.x=2: pruned after 1 of 8 epochs, 0 s",
     ]
-    assert read_json(tmp_path / "1.json")["history"] == [[0.25], 8]
+    assert read_json(tmp_path / "1.json")["progress"] == [[0.25], 8]
     assert not (tmp_path / "1").exists()
     again = Impatient(trials.trials)
     again.open(tmp_path)

@@ -9,8 +9,8 @@ import pytest
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
 from captcha_tagger.commands.sweep import run_sweep
-from captcha_tagger.sweep.history import History
 from captcha_tagger.sweep.plan import Settings, read_choices
+from captcha_tagger.sweep.progress import Progress
 from captcha_tagger.sweep.search import Search
 from captcha_tagger.sweep.space import read_space
 from captcha_tagger.sweep.trial import Outcome
@@ -18,7 +18,7 @@ from tests.repository import ROOT
 from tests.sweep.optunas import NEEDS_OPTUNA
 
 WORDS = ["a.x=0.001..1:log", "a.y=p,q"]
-GOOD = Outcome(1.0, {"exact_set": 0.9}, history=History([0.6, 0.7, 0.8, 0.9], 4))
+GOOD = Outcome(1.0, {"exact_set": 0.9}, progress=Progress([0.6, 0.7, 0.8, 0.9], 4))
 
 
 def open_search(folder: Path, number: int = 20, words: list[str] = WORDS) -> Search:
@@ -66,7 +66,7 @@ def test_what_was_at_work_comes_first_again_and_what_failed_too(tmp_path: Path) 
 
 @NEEDS_OPTUNA
 def test_pruned_trials_are_not_asked_again(tmp_path: Path) -> None:
-    pruned = Outcome(1.0, {}, history=History([0.1], 4), pruned="after 1 of 4 epochs")
+    pruned = Outcome(1.0, {}, progress=Progress([0.1], 4), pruned="after 1 of 4 epochs")
     search = open_search(tmp_path)
     finish(search, tmp_path)
     finish(search, tmp_path, pruned)
@@ -99,17 +99,17 @@ def test_few_combinations_are_all_of_them(tmp_path: Path) -> None:
 @NEEDS_OPTUNA
 def test_it_says_why_a_trial_is_not_worth_going_on_with(tmp_path: Path) -> None:
     search = open_search(tmp_path)
-    bad = History([0.1], 8)
+    bad = Progress([0.1], 8)
     for _ in range(4):
         finish(search, tmp_path)
         assert search.judge(bad) == ""
     finish(search, tmp_path)
     assert search.judge(bad) == ""  # the first epochs of the others took longer
-    assert search.judge(History([0.1, 0.2, 0.15], 8)) == (
+    assert search.judge(Progress([0.1, 0.2, 0.15], 8)) == (
         "after 3 of 8 epochs: exact_set 0.2000 is below the median of others there"
     )
-    assert search.judge(History([0.1, 0.2, 0.7], 8)) == ""
-    assert search.judge(History([0.1] * 8, 8)) == "", "it has ended"
+    assert search.judge(Progress([0.1, 0.2, 0.7], 8)) == ""
+    assert search.judge(Progress([0.1] * 8, 8)) == "", "it has ended"
 
 
 @NEEDS_OPTUNA

@@ -6,7 +6,7 @@ from captcha_tagger.base.settings import PARAMS, read_params, validate
 from captcha_tagger.base.work.address import load_address
 from captcha_tagger.commands.params import Params
 from captcha_tagger.sweep.plan import Settings, change, describe, list_trials, read_choices
-from captcha_tagger.sweep.proposals import Listed
+from captcha_tagger.sweep.proposals import TrialList
 from captcha_tagger.sweep.search import Search
 from captcha_tagger.sweep.space import read_space, refuse_ranges
 from captcha_tagger.sweep.sweep import sweep
@@ -31,7 +31,7 @@ def run_sweep(
         refuse_ranges(choices)
         trials = list_trials(choices, number, seed)
         _check(trials)
-        return 1 if sweep(Listed(trials), name, jobs, load_address()) else 0
+        return 1 if sweep(TrialList(trials), name, jobs, load_address()) else 0
     space = read_space(choices)
     _check(space.list_ends())
     searched = Search(space, search, seed)

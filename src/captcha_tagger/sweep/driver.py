@@ -16,8 +16,8 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.reproduce.verify import DVC, environment
-from captcha_tagger.sweep.history import NOTHING, History, read_history
 from captcha_tagger.sweep.plan import Settings, describe
+from captcha_tagger.sweep.progress import NOTHING, Progress, read_progress
 from captcha_tagger.sweep.proposals import Proposals
 from captcha_tagger.sweep.trial import STOPPED, Outcome, Trial, end_processes_below
 from captcha_tagger.tracking.recorder import record_clone
@@ -38,7 +38,7 @@ class Driver:
     ) -> None:
         self._proposals, self._name, self._make = proposals, name, make
         self._at_work: dict[Future[Outcome], Trial] = {}
-        self._seen: dict[int, History] = {}
+        self._seen: dict[int, Progress] = {}
         self._pruned: dict[int, Outcome] = {}
 
     def run_all(self, run: Runner, jobs: int) -> int:
@@ -82,12 +82,12 @@ class Driver:
     def _judge(self) -> None:
         """End what is not worth going on with, by each epoch that is new."""
         for trial in self._at_work.values():
-            history = read_history(trial.clone)
-            if trial.number in self._pruned or history == self._seen.get(trial.number, NOTHING):
+            progress = read_progress(trial.clone)
+            if trial.number in self._pruned or progress == self._seen.get(trial.number, NOTHING):
                 continue
-            self._seen[trial.number] = history
-            if why := self._proposals.judge(history):
-                self._pruned[trial.number] = Outcome(0.0, {}, history=history, pruned=why)
+            self._seen[trial.number] = progress
+            if why := self._proposals.judge(progress):
+                self._pruned[trial.number] = Outcome(0.0, {}, progress=progress, pruned=why)
                 trial.stop.touch()
 
     def _end_all(self, pool: ThreadPoolExecutor) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from captcha_tagger.sweep.history import History
 from captcha_tagger.sweep.plan import Settings
+from captcha_tagger.sweep.progress import Progress
 from captcha_tagger.sweep.trial import Outcome
 
 
@@ -25,14 +25,14 @@ class Proposals(Protocol):
     def ask(self) -> tuple[int, Settings] | None:
         """A trial that is neither done nor at work; None when there is none."""
 
-    def judge(self, history: History) -> str:
-        """Why a trial at work with this history should end, if it should."""
+    def judge(self, progress: Progress) -> str:
+        """Why a trial at work with this progress should end, if it should."""
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """How a trial has gone."""
 
 
-class Listed:
+class TrialList:
     """All trials of a list, each to its end."""
 
     def __init__(self, trials: Sequence[Settings]) -> None:
@@ -53,7 +53,7 @@ class Listed:
         number = self._waiting.popleft()
         return number, self.trials[number - 1]
 
-    def judge(self, history: History) -> str:
+    def judge(self, progress: Progress) -> str:
         return ""
 
     def tell(self, number: int, outcome: Outcome) -> None:

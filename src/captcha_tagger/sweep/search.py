@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.base.files import read_json, write_json
-from captcha_tagger.sweep.history import SCORE, SHARES, History
 from captcha_tagger.sweep.plan import Settings, describe
+from captcha_tagger.sweep.progress import SCORE, SHARES, Progress
 from captcha_tagger.sweep.space import Space, Values
 from captcha_tagger.sweep.study import Tried, import_optuna, is_hopeless, suggest
 from captcha_tagger.sweep.trial import Outcome
@@ -46,15 +46,15 @@ class Search:
         number = self._waiting.popleft()
         return number, self._space.fill(self._asked[number - 1])
 
-    def judge(self, history: History) -> str:
+    def judge(self, progress: Progress) -> str:
         """It should end when it is below the median of the others, each as far as it is."""
-        shares = history.shares()
+        shares = progress.shares()
         if not shares or SHARES in shares:
             return ""
         if not is_hopeless(self._space.dimensions, self._list_tried(), shares):
             return ""
-        passed = f"after {len(history.scores)} of {history.epochs} epochs"
-        return f"{passed}: {SCORE} {max(history.scores):.4f} is below the median of others there"
+        passed = f"after {len(progress.scores)} of {progress.epochs} epochs"
+        return f"{passed}: {SCORE} {max(progress.scores):.4f} is below the median of others there"
 
     def tell(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome
@@ -93,7 +93,7 @@ def _describe_tried(values: Values, outcome: Outcome | None) -> Tried:
         return Tried(values, "RUNNING")
     if outcome.failure:
         return Tried(values, "FAIL")
-    shares = outcome.history.shares()
+    shares = outcome.progress.shares()
     if outcome.pruned:
         return Tried(values, "PRUNED", shares=shares)
     return Tried(values, "COMPLETE", outcome.scores[SCORE], shares)
@@ -102,4 +102,4 @@ def _describe_tried(values: Values, outcome: Outcome | None) -> Tried:
 def _read_outcome(path: Path) -> Outcome:
     kept = read_json(path)
     found = {name: kept[name] for name in Outcome._fields}
-    return Outcome(**found | {"history": History(*kept["history"])})
+    return Outcome(**found | {"progress": Progress(*kept["progress"])})

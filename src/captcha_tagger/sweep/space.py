@@ -7,7 +7,7 @@ list, too: `fine_tune.learning_rates=[1e-3..1e-2:log, 0.001]`.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,8 +67,8 @@ class Space:
         settings: Settings = {}
         for key, texts in self.choices.items():
             if key in self.ranges:
-                chosen = (values[f"{key}.{place}"] for place in range(len(self.ranges[key])))
-                settings[key] = RANGE.sub(lambda _, left=chosen: repr(next(left)), texts[0])
+                places = range(len(self.ranges[key]))
+                settings[key] = _fill_in(texts[0], [values[f"{key}.{place}"] for place in places])
             else:
                 settings[key] = str(values[key])
         return settings
@@ -115,6 +115,12 @@ def _read_number(text: str) -> float:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def _fill_in(text: str, values: Iterable[str | float]) -> str:
+    """The text with its ranges replaced by these values."""
+    left = iter(values)
+    return RANGE.sub(lambda _: repr(next(left)), text)
 
 
 def _count(dimension: list[str] | Range) -> float:

@@ -22,7 +22,7 @@ import psutil
 from captcha_tagger.base.files import read_json
 from captcha_tagger.base.work.address import INSIDE
 from captcha_tagger.reproduce.verify import DVC, environment
-from captcha_tagger.sweep.history import NOTHING, History, read_whole_history
+from captcha_tagger.sweep.progress import NOTHING, Progress, read_whole_progress
 
 SURROUNDINGS = {INSIDE: "1", "CAPTCHA_TAGGER_RECORD": "keep"}  # the driver alone records
 LOOK_SECONDS = 0.5
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
     seconds: float
     scores: dict[str, float]
     failure: str = ""
-    history: History = NOTHING
+    progress: Progress = NOTHING
     pruned: str = ""
 
 
@@ -79,14 +79,14 @@ def run_trial(trial: Trial) -> Outcome:
             command = [*DVC, "exp", "run", "-n", trial.name, *words]
             _run(trial, command, trial.clone, log.fileno())
         scores = read_json(trial.clone / "data/evaluate/metrics.json")
-        history = read_whole_history(trial.clone)
+        progress = read_whole_progress(trial.clone)
     except _StoppedError:
         end_processes_below(trial.clone)  # what was begun while its parent was ended
         return Outcome(time.monotonic() - began, {}, STOPPED)
     except (_FailedError, OSError) as error:
         failure = _explain(trial.log) if isinstance(error, _FailedError) else str(error)
         return Outcome(time.monotonic() - began, {}, failure)
-    return Outcome(time.monotonic() - began, scores, history=history)
+    return Outcome(time.monotonic() - began, scores, progress=progress)
 
 
 def end_processes_below(folder: Path) -> None:
@@ -150,8 +150,9 @@ def _run(trial: Trial, words: Sequence[str | Path], folder: Path, log: int) -> N
                 process.wait(LOOK_SECONDS)
             if trial.stop.exists():
                 end_processes_below(trial.clone)
+                raise _StoppedError
     if process.returncode:
-        raise _StoppedError if trial.stop.exists() else _FailedError
+        raise _FailedError
 
 
 def _explain(log: Path) -> str:

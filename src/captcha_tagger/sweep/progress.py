@@ -10,7 +10,7 @@ SCORE = "exact_set"  # as the registry ranks models
 SHARES = 10
 
 
-class History(NamedTuple):
+class Progress(NamedTuple):
     """The scores after the epochs so far, and how many epochs there shall be."""
 
     scores: list[float]
@@ -29,23 +29,23 @@ class History(NamedTuple):
         }
 
 
-NOTHING = History([], 0)
+NOTHING = Progress([], 0)
 
 
-def read_history(clone: Path) -> History:
+def read_progress(clone: Path) -> Progress:
     """What the journal of the training at work has told so far."""
     for journal in (clone / ".state/live").glob("fine_tune-*"):
         try:
-            return History(_read_scores(journal), int(read_facts(journal)["epochs"]))
+            return Progress(_read_scores(journal), int(read_facts(journal)["epochs"]))
         except (OSError, ValueError, KeyError):  # it has just begun, or just ended
             continue
     return NOTHING
 
 
-def read_whole_history(clone: Path) -> History:
+def read_whole_progress(clone: Path) -> Progress:
     """That of the training that has ended."""
     scores = _read_scores(clone / "data/fine_tune")
-    return History(scores, len(scores))
+    return Progress(scores, len(scores))
 
 
 def _read_scores(folder: Path) -> list[float]:
