@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,8 +34,12 @@ KERNEL_FOLDERS = ("/proc/", "/sys/")
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it replaces `path` when the block succeeds.
 
-    What killed processes left beside it is swept away first.
+    What killed processes left beside it is swept away first. A link stays, and what it leads to is
+    replaced. InputError where something else than a file stands there.
     """
+    path = _follow(path)
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a regular file; name another place to write to")
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -230,6 +235,15 @@ def _defuse(cell: Any) -> Any:
     """
     starts = (*FORMULA_STARTS, ESCAPE)
     return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(starts) else cell
+
+
+def _follow(path: Path) -> Path:
+    """What a link leads to; the link itself where that is write-protected, as DVC's cache is."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    is_protected = target.exists() and not target.stat().st_mode & stat.S_IWUSR
+    return path if is_protected else target
 
 
 def _sweep(path: Path) -> None:
