@@ -188,6 +188,8 @@ def test_a_live_row_never_takes_the_place_of_a_trained_one() -> None:
     assert [row.status for row in read_outbox()] == ["FINISHED"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_a_late_recorder_leaves_what_is_meant_for_another_store(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
