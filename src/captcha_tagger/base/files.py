@@ -38,8 +38,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     replaced. InputError where something else than a file stands there.
     """
     path = _follow(path)
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: not a regular file; name another place to write to")
+    _check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -222,6 +221,16 @@ def lock_file(path: Path, wait_seconds: float) -> Iterator[None]:
         yield
 
 
+def check_output(option: str, path: Path, ending: str) -> None:
+    """InputError, before the work is done, where an output cannot be written to this path.
+
+    Nor where it is not called what it is: by a slip it would replace a file of another kind.
+    """
+    if path.suffix.lower() != ending:
+        raise InputError(f"{option}: {path}: name a {ending}")
+    _check_place(_follow(path))
+
+
 def hash_file(path: Path) -> str:
     """A file's MD5, as in dvc.lock."""
     with path.open("rb") as file:
@@ -235,6 +244,11 @@ def _defuse(cell: Any) -> Any:
     """
     starts = (*FORMULA_STARTS, ESCAPE)
     return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(starts) else cell
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a regular file; name another place to write to")
 
 
 def _follow(path: Path) -> Path:

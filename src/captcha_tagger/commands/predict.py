@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import check_output
 from captcha_tagger.base.shown import escape
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
@@ -39,6 +40,8 @@ def tag(
 
     InputError when there is no image at all or none could be used.
     """
+    if out:
+        check_output("--out", out, ".parquet")
     files = find_images(paths)
     predictor = Predictor(find_model(model), how=how)
     width = max(len(escape(str(file))) for file in files)

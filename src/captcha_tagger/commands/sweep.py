@@ -17,6 +17,7 @@ def run_sweep(
     InputError before the first runs when params.yaml would not be valid in one of them.
     """
     params = read_params()
+    validate(Params, params, str(PARAMS))
     trials = list_trials(read_choices(words), number, seed)
     for settings in trials:
         validate(Params, change(params, settings), f"{PARAMS} with {describe(settings)}")

@@ -61,7 +61,7 @@ def count_misreadings(results: Results) -> list[Misreading]:
     """Which characters were read as which, place by place; the most frequent first."""
     counts = Counter(
         (step.actual, step.read)
-        for position in np.flatnonzero(results.misread)
+        for position in np.flatnonzero(results.misread).tolist()
         for step in align(results.row_at(position).text, results.readings[position].text)
         if step.kind != "right"
     )
