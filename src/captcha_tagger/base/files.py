@@ -15,7 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,6 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path = _follow(path)
     _check_place(path)
+    new_folders = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -50,6 +51,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+        if not path.exists():
+            with suppress(OSError):  # others may have filled them
+                for folder in new_folders:
+                    folder.rmdir()
 
 
 @contextmanager

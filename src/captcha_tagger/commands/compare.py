@@ -33,6 +33,8 @@ def open_side(name: str) -> Iterator[Side]:
 
     InputError says where it was looked for.
     """
+    if not name:
+        raise InputError("an empty name; give workspace, a revision, an experiment or a run")
     try:
         with open_revision(name) as side:
             yield side

@@ -70,10 +70,10 @@ def tag(
             if lines:
                 bar.write("\n".join(lines), file=sys.stdout)
             bar.update(len(batch))
-    if as_json and not out:
-        print("]" if num_done else "[]")
-    if not num_done:
-        raise InputError(f"none of {len(files)} files could be used")
+        if as_json and not out:
+            bar.write("]" if num_done else "[]", file=sys.stdout)
+        if not num_done:
+            raise InputError(f"none of {len(files)} files could be used")
     return 1 if num_done < len(files) else 0
 
 

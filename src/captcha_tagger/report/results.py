@@ -5,7 +5,7 @@ Memory holds five bytes a label and some dozen more for each image; all else is 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ LABEL_COLUMNS = (
     "label", "precision", "recall", "f1", "support", "average_precision", "threshold",
 )  # fmt: skip
 EPOCH_COLUMNS = ("epoch", "step", "phase", "train_loss", "validation_loss")
+NAMES, COUNTS = {"label", "phase"}, {"step", "epoch", "support"}
 BLOCK_IMAGES = 10_000
 SCORES = ("exact_set", "label_accuracy", "micro_f1", "macro_f1", "loss", "threshold", "intervals")
 
@@ -152,18 +153,18 @@ def load_results(
             readings=open_texts(evaluate / "answers"),
             augmented=read_array(fine_tune / "augmented.npy"),
             metrics=read_scores(evaluate),
-            labels=read_table(evaluate / "labels.csv", LABEL_COLUMNS),
-            precision_recall=read_table(evaluate / "precision_recall.csv"),
-            calibration=read_table(evaluate / "calibration.csv"),
+            labels=_read_numbers(evaluate / "labels.csv", LABEL_COLUMNS),
+            precision_recall=_read_numbers(evaluate / "precision_recall.csv"),
+            calibration=_read_numbers(evaluate / "calibration.csv"),
             reliability=_read_optional(evaluate / "reliability.csv"),
             coverage=_read_optional(evaluate / "coverage.csv"),
             rejects=read_table(ingest / "rejects.csv"),
             corrections=read_table(ingest / "corrections.csv", ("file", "text", "why")),
-            steps=read_table(train_head / "steps.csv") + read_table(fine_tune / "steps.csv"),
+            steps=_read_numbers(train_head / "steps.csv") + _read_numbers(fine_tune / "steps.csv"),
             epochs=[
                 row
                 for phase in (train_head, fine_tune)
-                for row in read_table(phase / "epochs.csv", EPOCH_COLUMNS)
+                for row in _read_numbers(phase / "epochs.csv", EPOCH_COLUMNS)
             ],
             hashes={
                 "data": _hash(ingest / "manifest.jsonl"),
@@ -173,8 +174,14 @@ def load_results(
         )
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; run dvc repro first") from None
+    if len(results.pixels) != len(rows):
+        raise InputError(
+            f"{ingest}: {len(results.pixels)} images have {len(rows)} rows; run dvc repro"
+        )
     if (
         any(found.shape != results.targets.shape for found in (results.probs, results.losses))
+        or evidence.ndim != 4
+        or evidence.shape[:2] != (len(shown), len(vocabulary))
         or len(results.readings) not in (0, len(parts.validation))
         or len(results.labels) != len(vocabulary)
     ):
@@ -195,7 +202,20 @@ def _encode(rows: Sequence[Row], chosen: NDArray[np.int64], vocabulary: list[str
 
 
 def _read_optional(path: Path) -> Table:
-    return read_table(path) if path.exists() else []
+    return _read_numbers(path) if path.exists() else []
+
+
+def _read_numbers(path: Path, columns: Iterable[str] = ()) -> Table:
+    """The rows of a table of numbers; InputError when others stand there."""
+    rows = read_table(path, columns)
+    for row in rows:
+        for column in row.keys() - NAMES:
+            try:
+                (int if column in COUNTS else float)(row[column])
+            except ValueError:
+                reason = f"{column} is {row[column]!r}, which is no number; make it anew"
+                raise InputError(f"{path}: {reason}") from None
+    return rows
 
 
 def _hash(path: Path) -> str:
