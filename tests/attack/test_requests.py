@@ -289,6 +289,7 @@ def test_a_label_page_writes_no_answer_that_is_none(
     assert not any(errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["=1+1", "'a", '",', "ß", "𝟙", "a" * 9000])
 def test_any_text_that_can_be_seen_comes_back_from_the_table(
     page: str, tmp_path: Path, text: str
@@ -308,6 +309,7 @@ TABLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*TABLES, "a folder", "a link to a device"])
 def test_a_table_that_was_changed_meanwhile_is_left_as_it_is(
     page: str, tmp_path: Path, errors: list[str], kind: str
