@@ -58,7 +58,7 @@ def make_results(folder: Path, images: int, grid: tuple[int, int]) -> Results:
     results = load_run(data)
     generator = np.random.default_rng(0)
     pixels = np.array(results.pixels)
-    texts = [row.text for row in results.validation_rows]
+    texts = [results.rows[row].text for row in results.validation]
     pixels[results.validation, 0] = draw_kaggle(texts, generator).pixels.numpy()
     rows, columns = np.indices(grid)
     places = generator.random((2, *results.probs.shape, 1, 1)) * np.reshape(grid, (2, 1, 1, 1, 1))

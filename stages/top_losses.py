@@ -10,7 +10,6 @@ from captcha_tagger.base import stage
 from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.record import record_now
 from captcha_tagger.base.settings import load_section, read_params
-from captcha_tagger.ingest.summary import summarize
 from captcha_tagger.report.figures import draw_curves, draw_data, draw_labels, draw_top_losses
 from captcha_tagger.report.mistakes import write_doubtful_names, write_top_losses
 from captcha_tagger.report.model_card import write_model_card
@@ -31,7 +30,7 @@ def main(
         write_top_losses(folder / "top_losses.csv", results)
         write_doubtful_names(folder / "doubtful_names.csv", results)
         draw_top_losses(folder / "top_losses.png", results, section.images)
-        draw_data(folder / "data.png", summarize(results.rows))
+        draw_data(folder / "data.png", results.summary)
         draw_curves(folder / "curves.png", results)
         draw_labels(folder / "labels.png", results)
     print(f"{out / 'report.html'}: open it in a browser, or run make report")

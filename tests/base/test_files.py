@@ -63,6 +63,49 @@ def test_what_a_killed_process_left_beside_a_file_is_swept_away(tmp_path: Path) 
     assert names == {"a.txt", f".a.txt.{os.getppid()}.partial"}  # that one may still be writing
 
 
+@pytest.mark.parametrize("target", ["real/a.txt", "real/new.txt", "elsewhere/a.txt"])
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path, target: str) -> None:
+    """A params.yaml that was a link became a file of its own."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.txt").write_text("earlier")
+    link = tmp_path / "link.txt"
+    link.symlink_to(target)
+    with atomic_file(link) as beside:
+        beside.write_text("later")
+    assert link.readlink() == Path(target)
+    assert (tmp_path / target).read_text() == "later"
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_link_to_a_protected_file_is_replaced_itself(tmp_path: Path) -> None:
+    """DVC can link to its cache, whose files keep what their names promise."""
+    cached, link = tmp_path / "cached", tmp_path / "link.txt"
+    cached.write_text("earlier")
+    cached.chmod(0o444)
+    link.symlink_to(cached)
+    with atomic_file(link) as beside:
+        beside.write_text("later")
+    assert cached.read_text() == "earlier"
+    assert (link.read_text(), link.is_symlink()) == ("later", False)
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link to a device"])
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path: Path, kind: str) -> None:
+    """Root lost /dev/null."""
+    path = tmp_path / "out"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    before = path.stat()
+    with pytest.raises(InputError, match="not a regular file"), atomic_file(path):
+        raise AssertionError
+    assert path.stat() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["out"]
+
+
 def test_an_error_of_the_system_names_the_output(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left on device") as caught:  # noqa: SIM117
         with atomic_folder(tmp_path / "out"):

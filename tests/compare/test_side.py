@@ -28,7 +28,7 @@ def test_a_side_says_what_the_results_say(data: Path) -> None:
     assert side.epochs == results.epochs
     assert side.images is not None
     for place, answer in enumerate(side.answers):
-        row = results.validation_rows[place]
+        row = results.row_at(place)
         assert (answer.file, answer.text, answer.pixels) == (row.file, row.text, row.pixels)
         picture = side.images.pixels[side.images.places[answer.file]]
         assert np.array_equal(picture, results.pixels[results.validation[place]])

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.work.processes import limit_memory
 from captcha_tagger.commands.cli import main
 from captcha_tagger.commands.images import find_images
 from captcha_tagger.commands.predict import tag
@@ -136,6 +137,17 @@ def test_a_served_model_says_why_it_refuses(folder: Path, image: object, reason:
     assert caught.value.get_http_status_code() == 400  # type: ignore[attr-defined]
     assert reason in str(caught.value)
     assert str(folder) not in caught.value.serialize_as_json()  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
+def test_where_memory_is_limited_from_outside_one_image_is_refused(folder: Path) -> None:
+    served, good = ServedTagger(folder), pd.DataFrame({"image": [GREY]})
+    answer = served.predict(good)  # the first one takes what torch needs once
+    deep = encode_png(np.zeros((4000, 5000), np.uint16))
+    with limit_memory(1 << 27):
+        with pytest.raises(InputError, match="image 0: needs more memory than there is"):
+            served.decode(pd.DataFrame({"image": [deep]}))
+        assert served.predict(good) == answer
 
 
 def test_a_planted_pickle_is_refused(folder: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from captcha_tagger.base.files import read_json, read_table
 from captcha_tagger.data.dataset import load_dataset
-from captcha_tagger.evaluate.answers import read_texts
+from captcha_tagger.evaluate.answers import open_texts
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.model_folder import load_model
 from tests.stages.conftest import Workspace
@@ -43,7 +43,7 @@ def test_tables_agree_with_the_arrays(trained: Workspace) -> None:
 def test_what_is_read_agrees_in_every_table(trained: Workspace) -> None:
     evaluate = trained.data / "evaluate"
     predictions = read_table(evaluate / "predictions.csv")
-    readings = read_texts(evaluate / "answers")
+    readings = open_texts(evaluate / "answers")
     metrics = read_json(evaluate / "metrics.json")
     for row, reading in zip(predictions, readings, strict=True):
         assert row["read"] == reading.text

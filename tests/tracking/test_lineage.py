@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import hash_path
 from captcha_tagger.tracking.lineage import read_lineage
 from tests.tracking.repository import write_yaml
@@ -135,3 +136,29 @@ def test_what_was_made_from_an_earlier_output_does_not_fit(root: Path) -> None:
     write_files(root, data__train_head__out="another head")
     found = read_lineage(root, running="train_head")
     assert set(found.entries) == {"ingest", "train_head"}
+
+
+def test_stages_of_the_users_own_are_understood(root: Path) -> None:
+    """One without outputs, one of a matrix, and outputs with settings were a traceback."""
+    before = read_lineage(root)
+    told = STAGES["evaluate"] | {"outs": [{"data/evaluate": {"cache": False}}]}
+    more = {
+        "notify": {"cmd": "mail"},
+        "each": {"foreach": ["a"], "do": {"cmd": "echo ${item}"}},
+        "all": {
+            "matrix": {"x": ["a"]},
+            "cmd": "echo",
+            "deps": ["${item.x}", "${compute.threads.x}"],
+        },
+    }
+    write_yaml(root / "dvc.yaml", {"stages": STAGES | {"evaluate": told} | more})
+    after = read_lineage(root)
+    assert after.key("fine_tune") == before.key("fine_tune")
+    assert after.entries == before.entries
+
+
+@pytest.mark.parametrize("text", ["{}", "stages:", "stages: {ingest: {cmd: x}}", "plots: []"])
+def test_a_dvc_yaml_without_our_stages_is_one_line(root: Path, text: str) -> None:
+    (root / "dvc.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"dvc\.yaml: has no stage train_head"):
+        read_lineage(root)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -185,6 +186,30 @@ def test_a_live_row_never_takes_the_place_of_a_trained_one() -> None:
     assert [row.status for row in read_outbox()] == ["FINISHED", "RUNNING"]
     live.rmdir()  # the training has ended, and its outputs say more
     assert [row.status for row in read_outbox()] == ["FINISHED"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+def test_a_late_recorder_leaves_what_is_meant_for_another_store(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the entry that `record` had made for the store of another environment."""
+    with pytest.raises(OSError, match="does not answer"):
+        recorder.record_workspace()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy('mlflow.db', tmp_path)}")
+    record_now("fine_tune")
+    assert count_runs(tmp_path / "mlflow.db") == 3
+    (row,) = read_outbox()
+    assert row.status == "FINISHED"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    recorder.record_workspace()
+    assert count_runs(root / "mlflow.db") == 3
+    assert not read_outbox()
+
+
+def count_runs(database: Path) -> int:
+    with sqlite3.connect(database) as tables:
+        return int(tables.execute("select count(*) from runs").fetchone()[0])
 
 
 def test_a_full_disk_is_one_line_and_make_record_completes_it(

@@ -9,9 +9,11 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.compare import compare_experiments
 from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
+from captcha_tagger.tracking.recorder import record_workspace
 from captcha_tagger.tracking.row import metric_name
 from tests.compare.sides import write_lock
 from tests.runs import write_run
+from tests.servers import mlflow_server
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -95,3 +97,24 @@ def test_a_label_that_mlflow_does_not_allow_is_its_code_point() -> None:
     """Of `+` it was `f1/U-0027_U-002B`, with the table's apostrophe."""
     assert metric_name("f1", "+") == "f1/U-002B"
     assert metric_name("f1", "a") == "f1/a"
+
+
+@pytest.mark.slow
+def test_a_server_is_named_without_its_password(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from captcha_tagger.tracking import registry
+
+    with mlflow_server(f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "server") as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri.replace("://", "://me:secret@"))
+        with pytest.raises(InputError, match=r"0 runs in http://me:\*\*\*@127\.0\.0\.1"):
+            registry.load_side("workspace")
+
+
+def test_an_empty_name_registers_nothing(root: Path) -> None:
+    """It is the start of every key: where there was one run, that was registered."""
+    from captcha_tagger.tracking import registry
+
+    record_workspace()
+    with pytest.raises(InputError, match="an empty name"):
+        registry.register("")

@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,8 +34,12 @@ KERNEL_FOLDERS = ("/proc/", "/sys/")
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it replaces `path` when the block succeeds.
 
-    What killed processes left beside it is swept away first.
+    What killed processes left beside it is swept away first. A link stays, and what it leads to is
+    replaced. InputError where something else than a file stands there.
     """
+    path = _follow(path)
+    _check_place(path)
+    new_folders = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -46,6 +51,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+        if not path.exists():
+            with suppress(OSError):  # others may have filled them
+                for folder in new_folders:
+                    folder.rmdir()
 
 
 @contextmanager
@@ -217,6 +226,16 @@ def lock_file(path: Path, wait_seconds: float) -> Iterator[None]:
         yield
 
 
+def check_output(option: str, path: Path, ending: str) -> None:
+    """InputError, before the work is done, where an output cannot be written to this path.
+
+    Nor where it is not called what it is: by a slip it would replace a file of another kind.
+    """
+    if path.suffix.lower() != ending:
+        raise InputError(f"{option}: {path}: name a {ending}")
+    _check_place(_follow(path))
+
+
 def hash_file(path: Path) -> str:
     """A file's MD5, as in dvc.lock."""
     with path.open("rb") as file:
@@ -230,6 +249,20 @@ def _defuse(cell: Any) -> Any:
     """
     starts = (*FORMULA_STARTS, ESCAPE)
     return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(starts) else cell
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a regular file; name another place to write to")
+
+
+def _follow(path: Path) -> Path:
+    """What a link leads to; the link itself where that is write-protected, as DVC's cache is."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    is_protected = target.exists() and not target.stat().st_mode & stat.S_IWUSR
+    return path if is_protected else target
 
 
 def _sweep(path: Path) -> None:

@@ -4,6 +4,7 @@
 repository itself.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -47,3 +48,11 @@ def store_address(*, create: bool = False) -> str:
     # SQLAlchemy knows how to write a path with `?` or `%`.
     database = URL.create("sqlite", database=str(root / "mlflow.db"))
     return database.render_as_string(hide_password=False)
+
+
+def digest_store() -> str:
+    """What tells the store and experiment of this environment from others: no address, as these
+    hold passwords."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root_folder()}/mlflow.db"
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "")
+    return hashlib.sha256(f"{address}\n{experiment}".encode()).hexdigest()[:16]

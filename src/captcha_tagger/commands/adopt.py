@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import atomic_file, read_table
+from captcha_tagger.base.files import atomic_file, check_output, read_table
 from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.commands.check import SAMPLES, is_tracked
 from captcha_tagger.commands.params import load_params
@@ -145,8 +145,7 @@ def _describe_texts(params: Ingest, tally: Tally) -> str:
 
 
 def _check_sheet(sheet: Path, source: Path) -> None:
-    if sheet.suffix.lower() != ".png":
-        raise InputError(f"--contact-sheet: {sheet}: name a .png")
+    check_output("--contact-sheet", sheet, ".png")
     if sheet.resolve().is_relative_to(source.resolve()):
         raise InputError(f"--contact-sheet: {sheet}: lies among the images; name a file elsewhere")
 

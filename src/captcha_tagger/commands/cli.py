@@ -169,6 +169,7 @@ def _doubtful(arguments: argparse.Namespace) -> int:
 
 
 def _lr_find(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.base.files import check_output
     from captcha_tagger.commands.lr_find import draw_range_test, find_rate
     from captcha_tagger.commands.params import load_params
     from captcha_tagger.data.dataset import load_dataset
@@ -176,6 +177,7 @@ def _lr_find(arguments: argparse.Namespace) -> int:
     from captcha_tagger.training.start import start_tagger
 
     data = Path("data")
+    check_output("--plot", arguments.plot, ".png")
     if not (data / "backbone").exists() or not (data / "split").exists():
         raise InputError("data/split or data/backbone is missing; run dvc repro split backbone")
     params = load_params()
@@ -227,9 +229,11 @@ def _label(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from captcha_tagger.base.files import check_output
     from captcha_tagger.commands.predict import find_model
     from captcha_tagger.predict.onnx_file import write_onnx
 
+    check_output("OUT", arguments.out, ".onnx")
     write_onnx(find_model(arguments.model), arguments.out)
     print(f"{arguments.out}: takes uint8 pixels in the model's shape; its metadata say which")
     return 0

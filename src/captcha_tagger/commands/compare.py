@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import check_output
 from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.page import write_comparison
 from captcha_tagger.compare.revisions import NoRevisionError, open_revision
@@ -17,6 +18,8 @@ from captcha_tagger.compare.text import format_differences
 
 def compare_experiments(a: str, b: str, page: Path | None) -> str:
     """The differences as text; also written as a page if there is a path for it."""
+    if page is not None:
+        check_output("--page", page, ".html")
     with open_side(a) as left, open_side(b) as right:
         found = compare(left, right)
         if page is not None:
@@ -30,6 +33,8 @@ def open_side(name: str) -> Iterator[Side]:
 
     InputError says where it was looked for.
     """
+    if not name:
+        raise InputError("an empty name; give workspace, a revision, an experiment or a run")
     try:
         with open_revision(name) as side:
             yield side

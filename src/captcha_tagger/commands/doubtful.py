@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import check_output
 from captcha_tagger.commands.params import Params
 from captcha_tagger.data.dataset import load_unsplit
 from captcha_tagger.engine.compute import set_up
@@ -21,8 +22,7 @@ def propose_corrections(params: Params, out: Path, *, folds: int, first: int) ->
     for folder in (INGEST, BACKBONE):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run dvc repro ingest backbone")
-    if out.suffix.lower() != ".csv":
-        raise InputError(f"{out}: proposals are written as CSV; name a .csv by --out")
+    check_output("--out", out, ".csv")
     read_known(out)  # a damaged file is told now, not after the training
     data = load_unsplit(INGEST)
     machine = set_up(params.compute)

@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.files import check_output
 from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.base.shown import escape
 from captcha_tagger.base.work.address import load_address
@@ -41,6 +42,8 @@ def tag(
 
     InputError when there is no image at all or none could be used.
     """
+    if out:
+        check_output("--out", out, ".parquet")
     files = find_images(paths)
     answers = _predict(find_model(model), how, files)
     width = max(len(escape(str(file))) for file in files)
@@ -69,10 +72,10 @@ def tag(
             if lines:
                 bar.write("\n".join(lines), file=sys.stdout)
             bar.update(len(batch))
-    if as_json and not out:
-        print("]" if num_done else "[]")
-    if not num_done:
-        raise InputError(f"none of {len(files)} files could be used")
+        if as_json and not out:
+            bar.write("]" if num_done else "[]", file=sys.stdout)
+        if not num_done:
+            raise InputError(f"none of {len(files)} files could be used")
     return 1 if num_done < len(files) else 0
 
 

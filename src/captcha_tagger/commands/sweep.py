@@ -42,5 +42,6 @@ def run_sweep(
 
 def _check(trials: Iterable[Settings]) -> None:
     params = read_params()
+    validate(Params, params, str(PARAMS))
     for settings in trials:
         validate(Params, change(params, settings), f"{PARAMS} with {describe(settings)}")

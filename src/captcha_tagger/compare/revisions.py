@@ -43,7 +43,7 @@ def _fetch(name: str, folder: Path) -> None:
         files.get_file(LOCK, str(folder / LOCK))
         for path in NEEDED:
             files.get_file(f"{DATA}/{path}", str(folder / path))
-    except (RevError, SCMError, NotDvcRepoError):
+    except (RevError, SCMError, NotDvcRepoError, ValueError):  # an ambiguous start of a commit
         raise NoRevisionError(
             f"{name}: no such revision or experiment; `dvc exp show` and `git log` list them"
         ) from None

@@ -24,6 +24,7 @@ NEEDED = (
 )  # fmt: skip
 CURVES = ("train_head/epochs.csv", "fine_tune/epochs.csv")
 IMAGES = ("ingest/manifest.jsonl", "ingest/pixels.npy")
+ANSWER_COLUMNS = ("file", "text", "missed", "invented", "loss")
 SHARED_SECTION = "compute"  # of params; any other is that of the stage of its name
 CODE = ("src/", "stages/")
 
@@ -73,20 +74,20 @@ def read_side(name: str, folder: Path, lock: Path) -> Side:
     """
     if not lock.exists():
         raise InputError(f"{name}: not evaluated, {lock.name} is missing")
-    stages = read_params(lock).get("stages", {})
     rows = _read_rows(folder)
     digests = {row.file: row.pixels for row in rows}
     evaluate = folder / "evaluate"
     try:
+        stages = read_params(lock).get("stages", {})
         return Side(
             name=name,
             params=flatten(_own_params(stages)),
             data=_hash_data(stages),
             metrics=read_scores(evaluate),
             f1={row["label"]: _read_score(row["f1"])
-                for row in read_table(evaluate / "labels.csv")},
+                for row in read_table(evaluate / "labels.csv", ("label", "f1"))},
             answers=[_read_answer(row, digests)
-                     for row in read_table(evaluate / "predictions.csv")],
+                     for row in read_table(evaluate / "predictions.csv", ANSWER_COLUMNS)],
             epochs=[row for path in CURVES if (folder / path).exists()
                     for row in read_table(folder / path)],
             images=_open_images(folder, rows),
@@ -94,8 +95,9 @@ def read_side(name: str, folder: Path, lock: Path) -> Side:
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(f"{name}: not evaluated, {missing} is missing") from None
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{name}: another version wrote its evaluation: {error!r}") from None
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = error if isinstance(error, InputError) else repr(error)
+        raise InputError(f"{name}: another version wrote its evaluation: {reason}") from None
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -135,8 +137,10 @@ def _read_rows(folder: Path) -> list[Row]:
 def _open_images(folder: Path, rows: list[Row]) -> Images | None:
     if not rows or not (folder / IMAGES[1]).exists():
         return None
-    places = {row.file: place for place, row in enumerate(rows)}
-    return Images(open_pixels(folder / IMAGES[1]), places)
+    pixels = open_pixels(folder / IMAGES[1])
+    if len(pixels) != len(rows):
+        raise InputError(f"{len(pixels)} images have {len(rows)} rows; run dvc repro ingest")
+    return Images(pixels, {row.file: place for place, row in enumerate(rows)})
 
 
 def _read_answer(row: Mapping[str, str], digests: Mapping[str, str]) -> ScoredImage:

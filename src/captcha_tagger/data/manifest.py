@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.lines import Lines
 
 
 class Row(NamedTuple):
@@ -33,19 +34,28 @@ def iterate_manifest(path: Path) -> Iterator[Row]:
     """Yield the validated rows one by one; InputError names the first line that is wrong."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                row = Row(**json.loads(line))
-            except RecursionError:
-                raise InputError(f"{path}:{number}: not a manifest row: nested too deep") from None
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{path}:{number}: not a manifest row: {error}") from None
-            _validate(row, f"{path}:{number}")
-            yield row
+            yield _parse(line, f"{path}:{number}")
+
+
+def open_manifest(path: Path) -> Lines[Row]:
+    """The rows by number, read and validated when they are asked for."""
+    return Lines(path, _parse)
 
 
 def read_manifest(path: Path) -> list[Row]:
     """Return all rows; see `iterate_manifest`."""
     return list(iterate_manifest(path))
+
+
+def _parse(line: bytes, where: str) -> Row:
+    try:
+        row = Row(**json.loads(line))
+    except RecursionError:
+        raise InputError(f"{where}: not a manifest row: nested too deep") from None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: not a manifest row: {error}") from None
+    _validate(row, where)
+    return row
 
 
 def _validate(row: Row, where: str) -> None:

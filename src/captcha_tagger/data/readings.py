@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.data.lines import Lines
 
 Spans = tuple[tuple[int, int], ...]  # which take half of a list's memory, a million times
 
@@ -30,14 +31,20 @@ def format_reading(reading: Reading) -> str:
 
 def iterate_readings(path: Path) -> Iterator[Reading]:
     """Yield the readings of such lines one by one; InputError when the file is damaged."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        try:
-            yield from map(_parse, file)
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise InputError(f"{path}: not what a model read; run dvc repro evaluate") from None
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            yield _parse(line, f"{path}:{number}")
 
 
-def _parse(line: str) -> Reading:
-    row = json.loads(line)
-    spans = tuple((first, last) for first, last in row["spans"])
-    return Reading(row["text"], row["confidence"], spans)
+def open_readings(path: Path) -> Lines[Reading]:
+    """The readings by number, read when they are asked for."""
+    return Lines(path, _parse)
+
+
+def _parse(line: bytes, where: str) -> Reading:
+    try:
+        row = json.loads(line)
+        spans = tuple((first, last) for first, last in row["spans"])
+        return Reading(row["text"], row["confidence"], spans)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise InputError(f"{where}: not what a model read; run dvc repro evaluate") from None

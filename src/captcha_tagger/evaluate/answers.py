@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.base.files import atomic_file, read_array, stream_array, write_array
-from captcha_tagger.data.readings import Reading, format_reading, iterate_readings
+from captcha_tagger.data.readings import Reading, format_reading, iterate_readings, open_readings
 
 ANSWERS = "answers"  # the folder, beside the scores
 ROWS, LOGITS, SHOWN, EVIDENCE = "rows.npy", "logits.npy", "shown.npy", "evidence.npy"
@@ -82,6 +82,6 @@ def iterate_texts(folder: Path) -> Iterator[Reading]:
     return iterate_readings(folder / READINGS) if reads_texts(folder) else iter(())
 
 
-def read_texts(folder: Path) -> list[Reading]:
-    """All of `iterate_texts` at once."""
-    return list(iterate_texts(folder))
+def open_texts(folder: Path) -> Sequence[Reading]:
+    """The same by number."""
+    return open_readings(folder / READINGS) if reads_texts(folder) else ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json, write_json
 
 METRICS, DETAILS = "metrics.json", "details.json"
@@ -25,5 +26,16 @@ def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """All that `write_scores` wrote, by name; `intervals` are a low and a high by metric."""
-    return {**read_json(folder / METRICS), **read_json(folder / DETAILS)}
+    """All that `write_scores` wrote, by name; `intervals` are a low and a high by metric.
+
+    InputError when that is damaged.
+    """
+    found = [read_json(folder / name) for name in (METRICS, DETAILS)]
+    try:
+        scores = {name: score for one in found for name, score in one.items()}
+        for name, bounds in scores["intervals"].items():
+            float(scores[name] + bounds["low"] + bounds["high"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"its scores are damaged ({error!r}); run dvc repro evaluate"
+        raise InputError(f"{folder}: {reason}") from None
+    return scores

@@ -6,12 +6,14 @@ A Sitting and a token -> an ASGI application, which shows an image at a time and
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.label.sitting import Sitting, State
 from captcha_tagger.serve.assets import add_assets
+from captcha_tagger.serve.bodies import refuse
 from captcha_tagger.serve.guard import Guard
 
 PAGE = {"/": ["label.html"], "/label.css": ["label.css"], "/label.js": ["label.js"]}
@@ -30,7 +32,11 @@ def make_app(sitting: Sitting, token: str, host: str) -> ASGIApp:
     router = APIRouter(prefix=f"/{token}")
     add_assets(router, "captcha_tagger.label", PAGE)
     _add_steps(router, sitting)
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={RequestValidationError: refuse},
+    )
     app.include_router(router)
     return Guard(app, host=host, max_body_bytes=MAX_BODY_BYTES, max_seconds=MAX_SECONDS)
 

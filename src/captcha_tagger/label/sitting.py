@@ -71,9 +71,9 @@ class Sitting:
         """Write the text of an image and go on; InputError says why it is no text."""
         place = self._find(number)
         text = clean_text(text.strip(), self._case)
-        self._answers.setdefault(number, text == self._propose(number).text)
-        file = self._candidates.files[number]
+        file, is_accepted = self._candidates.files[number], text == self._propose(number).text
         self._table.add(file, text)
+        self._answers.setdefault(number, is_accepted)
         self._labels[file] = text
         self._skipped.discard(number)
         self._place = place + 1

@@ -6,7 +6,7 @@ It is read anew before each change, so that what is written in it by hand meanwh
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import write_table
+from captcha_tagger.base.files import check_output, write_table
 from captcha_tagger.source.table import iterate_lines
 
 COLUMNS = ("file", "text")
@@ -16,8 +16,7 @@ class LabelTable:
     """A CSV of texts by file; its rows keep their order, new ones come last."""
 
     def __init__(self, path: Path) -> None:
-        if path.suffix.lower() != ".csv":
-            raise InputError(f"--out: {path}: name a .csv")
+        check_output("--out", path, ".csv")
         self._path = path
 
     def read(self) -> dict[str, str]:

@@ -41,16 +41,16 @@ def write_onnx(folder: Path, path: Path) -> None:
     model = load_model(folder)
     card = model.card
     shape = (2, *card.shape)  # of one image the batch would be frozen
-    program = torch.onnx.export(
-        _Answers(model).eval(),
-        (torch.zeros(shape, dtype=torch.uint8),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=["pixels"],
-        output_names=["probs", "log_probs"] if card.head == "ctc" else ["probs"],
-        verbose=False,
-    )
-    assert program is not None
-    program.model.metadata_props[CARD] = card.model_dump_json()
-    with atomic_file(path) as beside:
+    with atomic_file(path) as beside:  # says that it cannot be written before the work is done
+        program = torch.onnx.export(
+            _Answers(model).eval(),
+            (torch.zeros(shape, dtype=torch.uint8),),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=["pixels"],
+            output_names=["probs", "log_probs"] if card.head == "ctc" else ["probs"],
+            verbose=False,
+        )
+        assert program is not None
+        program.model.metadata_props[CARD] = card.model_dump_json()
         program.save(beside, external_data=False)

@@ -91,9 +91,8 @@ def draw_top_losses(path: Path, results: Results, num_images: int) -> None:
         style.draw_grid(beside, len(worst), COLUMNS, cell=(2.5, 1.1)) as cells,
     ):
         for axes, position in zip(cells, worst.tolist(), strict=True):
-            row = results.validation[position]
-            _show(axes, results.pixels[row])
-            axes.set_title(_shorten(results.rows[row].file), fontsize=8)
+            _show(axes, results.pixels[results.validation[position]])
+            axes.set_title(_shorten(results.row_at(position).file), fontsize=8)
             axes.set_xlabel(_describe(results, position), fontsize=8)
 
 

@@ -5,14 +5,16 @@ Results -> tables. Pure.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from captcha_tagger.base.files import write_table
 from captcha_tagger.report.alignment import align
-from captcha_tagger.report.results import Bools, Results
+from captcha_tagger.report.results import BLOCK_IMAGES, Bools, Floats, Results
 
 SURE = 0.9  # the prob of an answer, be it that the label is there or that it is not
 TRUST = 0.95  # the share of other sure answers about the label that agree with the names
@@ -57,11 +59,10 @@ class DoubtfulName:
 
 def count_misreadings(results: Results) -> list[Misreading]:
     """Which characters were read as which, place by place; the most frequent first."""
-    pairs = zip(results.validation_rows, results.readings, strict=bool(results.readings))
     counts = Counter(
         (step.actual, step.read)
-        for row, reading in pairs
-        for step in align(row.text, reading.text)
+        for position in np.flatnonzero(results.misread).tolist()
+        for step in align(results.row_at(position).text, results.readings[position].text)
         if step.kind != "right"
     )
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -87,19 +88,17 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
     answers of the same kind about the same label must agree with their names; of texts, the other
     sure ones.
     """
-    answers = np.where(results.predicted, results.probs, 1 - results.probs)  # (images, labels)
+    sure, sureness = _find_sure(results)
     disagrees = results.missed | results.invented
-    sureness = answers.min(1)
     doubtful = (sureness >= SURE) & results.wrong
-    doubtful &= (_find_trusted(results, answers >= SURE) | ~disagrees).all(1)
+    doubtful &= (_find_trusted(results, sure) | ~disagrees).all(1)
     if results.readings:
-        confidences = np.array([reading.confidence for reading in results.readings])
-        doubtful |= _find_doubtful_texts(results.misread, confidences >= SURE)
-        sureness = np.where(results.misread, confidences, sureness)
+        doubtful |= _find_doubtful_texts(results.misread, results.confidences >= SURE)
+        sureness = np.where(results.misread, results.confidences, sureness)
     chosen = np.flatnonzero(doubtful)
     names = []
     for position in chosen[np.argsort(-sureness[chosen], kind="stable")].tolist():
-        row = results.rows[results.validation[position]]
+        row = results.row_at(position)
         missed = results.spell(results.missed[position])
         invented = results.spell(results.invented[position])
         read = results.readings[position].text if results.readings else ""
@@ -117,6 +116,18 @@ def find_doubtful_names(results: Results) -> list[DoubtfulName]:
             )
         )
     return names
+
+
+def _find_sure(results: Results) -> tuple[Bools, Floats]:
+    """Whether each answer is sure (images, labels), and the prob of each image's least sure one."""
+    sure = np.empty(results.targets.shape, bool)
+    least = np.empty(len(sure), np.float32)
+    for start in range(0, len(sure), BLOCK_IMAGES):
+        block = slice(start, start + BLOCK_IMAGES)
+        probs = results.probs[block]
+        answers = np.where(results.predicted[block], probs, 1 - probs)
+        sure[block], least[block] = answers >= SURE, answers.min(1)
+    return sure, least
 
 
 def _find_doubtful_texts(misread: Bools, sure: Bools) -> Bools:
@@ -149,13 +160,14 @@ def suggest_text(text: str, missed: str, invented: str) -> str:
 def write_top_losses(path: Path, results: Results) -> None:
     """Every validation image, the highest loss first; label sets as strings."""
     columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
-    lines = []
-    for position in results.worst_first.tolist():
-        row = results.rows[results.validation[position]]
-        masks = (results.targets, results.predicted, results.missed, results.invented)
-        sets = [results.spell(mask[position]) for mask in masks]
-        lines.append([row.file, row.text, *sets, float(results.losses[position].mean())])
-    write_table(path, columns, lines)
+    write_table(path, columns, map(partial(_as_line, results), results.worst_first))
+
+
+def _as_line(results: Results, position: int) -> list[Any]:
+    row = results.row_at(position)
+    masks = (results.targets, results.predicted, results.missed, results.invented)
+    sets = [results.spell(mask[position]) for mask in masks]
+    return [row.file, row.text, *sets, float(results.losses[position].mean())]
 
 
 def write_doubtful_names(path: Path, results: Results) -> None:

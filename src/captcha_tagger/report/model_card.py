@@ -35,7 +35,7 @@ def write_model_card(path: Path, results: Results, params: Mapping[str, Any]) ->
         source=PurePath(params["ingest"]["source"]).name,
         train=len(results.train),
         validation=len(results.validation),
-        lengths=sorted({len(row.text) for row in results.rows}),
+        lengths=sorted(results.summary.lengths),
         shape=results.pixels.shape[1:],
         vocabulary="".join(results.vocabulary),
         threshold=results.threshold,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.summary import Summary, summarize
+from captcha_tagger.ingest.summary import Summary
 from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
 from captcha_tagger.report.alignment import Step, align
 from captcha_tagger.report.charts import draw_chart
@@ -68,7 +68,7 @@ def write_report(
             "params": _list_params(params),
             "hashes": results.hashes,
             "samples": _sample_sheet(results),
-            "data_summary": _describe_data(summarize(results.rows)),
+            "data_summary": _describe_data(results.summary),
             "rejects": results.rejects[:SHOWN_REJECTS],
             "training": [draw_chart(plot) for plot in plot_training(results) if results.steps],
             "course": describe_course(results),
@@ -153,7 +153,7 @@ def _describe_reading(results: Results, position: int) -> dict[str, Any] | None:
     if not results.readings:
         return None
     reading, width = results.readings[position], results.pixels.shape[3]
-    steps = align(results.rows[results.validation[position]].text, reading.text)
+    steps = align(results.row_at(position).text, reading.text)
     return {
         "text": reading.text,
         "confidence": round(reading.confidence, 4),
@@ -211,7 +211,8 @@ def _list_params(params: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def _sample_sheet(results: Results) -> list[dict[str, str]]:
     """Training images with their texts, each with an augmented copy where there is one."""
-    rows = pick_samples(results.train or results.validation)
+    part = results.train if len(results.train) else results.validation
+    rows = part[pick_samples(range(len(part)))]
     sheet = [
         {
             "text": results.rows[row].text,

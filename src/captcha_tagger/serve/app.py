@@ -8,13 +8,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from starlette.types import ASGIApp
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.predict.predictor import Predictor
 from captcha_tagger.serve.answers import Model, Reply, answer, describe_model
 from captcha_tagger.serve.assets import add_assets
-from captcha_tagger.serve.bodies import BODY, unpack
+from captcha_tagger.serve.bodies import BODY, refuse, unpack
 from captcha_tagger.serve.decoder import BusyError, Decoder
 from captcha_tagger.serve.guard import Guard
 from captcha_tagger.serve.params import Serve
@@ -45,6 +46,7 @@ def make_app(predictor: Predictor, decoder: Decoder, limits: Serve, host: str) -
         version="1",
         docs_url=None,  # these two pages load their scripts from elsewhere
         redoc_url=None,
+        exception_handlers={RequestValidationError: refuse},
     )
     app.include_router(router)
     return Guard(

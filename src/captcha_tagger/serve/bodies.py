@@ -1,11 +1,14 @@
-"""The body of a request -> the image files in it; HTTPException says what is wrong with it."""
+"""The body of a request -> the image files in it; or what is wrong with it, in a line."""
 
 import base64
 import binascii
 import json
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 JSON = "application/json"
 SCHEMA: dict[str, Any] = {
@@ -22,6 +25,15 @@ BODY: dict[str, Any] = {  # as OpenAPI describes it
         JSON: {"schema": SCHEMA},
     },
 }
+
+
+async def refuse(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request that does not fit the endpoint. FastAPI's own answer repeats what came, and
+    fails over what JSON cannot hold."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
 
 
 def unpack(content_type: str, body: bytes, max_images: int) -> list[bytes]:

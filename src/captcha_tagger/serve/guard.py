@@ -74,16 +74,19 @@ class Guard:
 
     def _limit(self, receive: Receive) -> Receive:
         """Pass on what comes of the body while it is small and quick enough."""
-        end, size = time.monotonic() + self._max_seconds, 0
+        end, size, is_whole = time.monotonic() + self._max_seconds, 0, False
 
         async def receive_some() -> Message:
-            nonlocal size
+            nonlocal size, is_whole
             try:
                 async with asyncio.timeout(max(0.0, end - time.monotonic())):
                     message = await receive()
             except TimeoutError:
                 reason = f"the request took more than {self._max_seconds:g} seconds to come"
                 raise HTTPException(408, reason) from None
+            if message["type"] == "http.disconnect" and not is_whole:
+                raise HTTPException(400, "the request ended before its body")
+            is_whole = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self._max_body_bytes:
                 raise HTTPException(413, self._too_large())

@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import hash_path
 from captcha_tagger.base.settings import read_params
 
@@ -120,18 +121,29 @@ def _is_on_disk(root: Path, out: Entry) -> bool:
 
 def _read_stages(path: Path, params: dict[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
     """The stages, their `${...}` filled in, each after those that it needs; and their makers."""
-    stages = {name: {"deps": [], "params": [], **stage}
-              for name, stage in read_params(path)["stages"].items()}  # fmt: skip
+    stages = {name: {"deps": [], "params": [], "outs": [], **stage}
+              for name, stage in (read_params(path).get("stages") or {}).items()}  # fmt: skip
+    if missing := [name for name in PHASES if name not in stages]:
+        raise InputError(f"{path}: has no stage {missing[0]}")
     for stage in stages.values():
-        for kind in ("deps", "outs"):
-            stage[kind] = [_fill_in(path, params) for path in stage[kind]]
+        for kind in ("deps", "outs"):  # each a path, alone or with how DVC is to treat it
+            paths = [one if isinstance(one, str) else next(iter(one)) for one in stage[kind]]
+            stage[kind] = [_fill_in(path, params) for path in paths]
     makers = {out: name for name, stage in stages.items() for out in stage["outs"]}
     needed = {n: [makers[dep] for dep in s["deps"] if dep in makers] for n, s in stages.items()}
     return {name: stages[name] for name in TopologicalSorter(needed).static_order()}, makers
 
 
 def _fill_in(text: str, params: dict[str, Any]) -> str:
-    return REFERENCE.sub(lambda match: str(_look_up(params, match[1])), text)
+    """The text with its params; what else DVC would fill in, such as a matrix's items, stays."""
+
+    def fill(match: re.Match[str]) -> str:
+        try:
+            return str(_look_up(params, match[1]))
+        except (KeyError, TypeError):
+            return match[0]
+
+    return REFERENCE.sub(fill, text)
 
 
 def _look_up(params: dict[str, Any], name: str) -> Any:

@@ -42,8 +42,8 @@ def put(row: RunRow, seen: int, lineage: Lineage | None = None) -> None:
             copy_code(lineage.root / PACKAGE, folder / "code")
 
 
-def waiting() -> list[tuple[Path, RunRow]]:
-    """The entries to record, oldest first.
+def waiting(store: str | None = None) -> list[tuple[Path, RunRow]]:
+    """The entries to record, oldest first: those meant for a store, by its digest, or all.
 
     An older one of the same experiment goes, unless it has a model that the newer one has not. What
     is no entry of this version is set aside with a line, so that it holds up no other.
@@ -54,6 +54,8 @@ def waiting() -> list[tuple[Path, RunRow]]:
             row = ROW.validate_json((entry / "row.json").read_bytes())
         except (OSError, ValueError) as error:
             _set_aside(entry, error)
+            continue
+        if store is not None and row.store not in ("", store):
             continue
         if row.journal and not Path(row.journal).exists():
             shutil.rmtree(entry, ignore_errors=True)

@@ -3,7 +3,8 @@
 python -m captcha_tagger.tracking.recorder soon|now STAGE PID   # of a stage that has ended well
 python -m captcha_tagger.tracking.recorder follow JOURNAL       # of a training that goes on
 
-The caller waits until its output ends: from then on everything needed is copied.
+The caller waits until its output ends: from then on everything needed is copied. It may come late,
+and takes only what is meant for its own store; who records by hand takes all that waits.
 """
 
 import os
@@ -18,7 +19,7 @@ from typing import Any
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
-from captcha_tagger.base.places import root_folder, state_folder
+from captcha_tagger.base.places import digest_store, root_folder, state_folder
 from captcha_tagger.base.work.processes import step_back
 from captcha_tagger.engine.journal import read_facts
 from captcha_tagger.tracking import outbox
@@ -34,15 +35,15 @@ KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
 def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     """Record what the stage of process `pid` has made; false when the store did not take it."""
-    seen, lineage = time.time_ns(), read_lineage(Path.cwd(), stage)
+    seen, lineage, meant_for = time.time_ns(), read_lineage(Path.cwd(), stage), digest_store()
     origin = read_origin(lineage)
     _keep_facts(lineage, stage, pid, origin)
     if _is_left_to_others():
         return True
-    _put(lineage, seen, origin)
+    _put(lineage, seen, origin, meant_for)
     _let_go(step_aside=soon)
     _sweep()
-    return _empty_outbox()
+    return _empty_outbox(meant_for)
 
 
 def record_workspace() -> list[str]:
@@ -53,7 +54,7 @@ def record_workspace() -> list[str]:
     from captcha_tagger.tracking import store  # slow to import
 
     seen, lineage = time.time_ns(), read_lineage(root_folder())
-    _put(lineage, seen, {NAME: name_run(lineage)})
+    _put(lineage, seen, {NAME: name_run(lineage)}, digest_store())
     if not outbox.waiting():
         raise InputError("nothing here has been trained by DVC; run dvc repro")
     return store.record_all(store.connect(create=True))
@@ -69,8 +70,9 @@ def record_clone(clone: Path, tags: dict[str, str]) -> list[str]:
     seen, lineage = time.time_ns(), read_lineage(clone)
     for facts in (clone / ".state" / "facts").glob("*"):
         shutil.copytree(facts, state_folder() / "facts" / facts.name, dirs_exist_ok=True)
-    _put(lineage, seen, {NAME: name_run(lineage)}, tags)
-    return store.record_all(store.connect(create=True))
+    meant_for = digest_store()
+    _put(lineage, seen, {NAME: name_run(lineage)}, meant_for, tags)
+    return store.record_all(store.connect(create=True), meant_for)
 
 
 def follow(journal: Path) -> None:
@@ -80,14 +82,14 @@ def follow(journal: Path) -> None:
     stage = journal.name.rpartition("-")[0]
     lineage = read_lineage(Path.cwd(), stage)
     phases, origin = _read_phases(lineage, set(PHASES) - {stage}), read_origin(lineage)
-    status = "RUNNING"
+    status, meant_for = "RUNNING", digest_store()
     while status == "RUNNING" and (facts := read_facts(journal)):
         seen, status = time.time_ns(), _find_status(facts)
         phases[stage] = build_phase(lineage, stage, journal, status)
         row = build_row(lineage, phases, origin)
-        outbox.put(replace(row, journal=str(journal)), seen)
+        outbox.put(replace(row, journal=str(journal), store=meant_for), seen)
         _let_go(step_aside=True)
-        _empty_outbox()
+        _empty_outbox(meant_for)
         if status == "RUNNING":
             sample_process(facts, journal / "system.csv")
             time.sleep(EVERY_SECONDS)
@@ -109,7 +111,11 @@ def _find_status(facts: dict[str, Any]) -> str:
 
 
 def _put(
-    lineage: Lineage, seen: int, origin: dict[str, str], tags: Mapping[str, str] = NONE
+    lineage: Lineage,
+    seen: int,
+    origin: dict[str, str],
+    meant_for: str,
+    tags: Mapping[str, str] = NONE,
 ) -> None:
     """Put what has trained into the outbox; where its own training said its origin, that counts."""
     phases = _read_phases(lineage, lineage.trusted & set(PHASES))
@@ -118,7 +124,8 @@ def _put(
         if facts.get("row") == lineage.key("fine_tune"):
             origin = facts["origin"]
     if phases:
-        outbox.put(build_row(lineage, phases, {**origin, **tags}), seen, lineage)
+        row = build_row(lineage, phases, {**origin, **tags})
+        outbox.put(replace(row, store=meant_for), seen, lineage)
 
 
 def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
@@ -152,12 +159,12 @@ def _sweep() -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _empty_outbox() -> bool:
-    """Record what waits; what cannot be recorded stays there, and one line says why."""
+def _empty_outbox(meant_for: str) -> bool:
+    """Record what waits for this store; what cannot be recorded stays, and one line says why."""
     from captcha_tagger.tracking import store  # slow to import, and the caller waits no more
 
     try:
-        store.record_all(store.connect(create=True))
+        store.record_all(store.connect(create=True), meant_for)
     except (InputError, OSError) as error:
         print(f"record: {time.strftime('%Y-%m-%d %H:%M:%S')}: {error}", file=sys.stderr)
         return False

@@ -70,6 +70,8 @@ def register(name: str) -> str:
 
     Returns what happened, in one line.
     """
+    if not name:  # with which every key starts
+        raise InputError("an empty name; give workspace, a revision, an experiment or a run")
     client = store.connect()
     run_id = find_run(client, name)
     number = _register_version(client, run_id)

@@ -38,6 +38,7 @@ class RunRow:
     system: list[Point] = field(default_factory=list)  # steps are milliseconds since the start
     phases: dict[str, "RunRow"] = field(default_factory=dict)
     journal: str = ""  # of a training that has made nothing yet: counts as long as this is there
+    store: str = ""  # a digest of the store that it is meant for; empty: any
 
     @property
     def model(self) -> str | None:

@@ -112,12 +112,15 @@ def connect(*, create: bool = False) -> Client:
     return client
 
 
-def record_all(client: Client) -> list[str]:
-    """Empty the outbox into the store; returns the ids of the parent runs."""
+def record_all(client: Client, meant_for: str | None = None) -> list[str]:
+    """Empty the outbox into the store; returns the ids of the parent runs.
+
+    Of what waits, take all, or only what is meant for the store of this digest.
+    """
     done: list[str] = []
     failed: list[StoreError] = []
     with lock_file(state_folder() / "record.lock", LOCK_SECONDS):  # SQLite has one writer
-        for entry, row in outbox.waiting():
+        for entry, row in outbox.waiting(meant_for):
             try:
                 done.append(push(client, entry, row))
                 shutil.rmtree(entry)
