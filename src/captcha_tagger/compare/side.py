@@ -74,11 +74,11 @@ def read_side(name: str, folder: Path, lock: Path) -> Side:
     """
     if not lock.exists():
         raise InputError(f"{name}: not evaluated, {lock.name} is missing")
+    stages = read_params(lock).get("stages", {})
     rows = _read_rows(folder)
     digests = {row.file: row.pixels for row in rows}
     evaluate = folder / "evaluate"
     try:
-        stages = read_params(lock).get("stages", {})
         return Side(
             name=name,
             params=flatten(_own_params(stages)),
