@@ -33,7 +33,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(ray._private.services, "get_node_ip_address", lambda *_: sessions.LOOPBACK)
     head = {"num_cpus": 1, "node_ip_address": sessions.LOOPBACK, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args=head)
-    made.other = made.add_node(num_cpus=2, node_ip_address=sessions.LOOPBACK)
+    made.other = made.add_node(num_cpus=3, node_ip_address=sessions.LOOPBACK)
     yield made
     made.shutdown()
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.work.session import Session, open_session
+from captcha_tagger.base.work.session import Session, find_places, open_session
 from tests.cluster.rays import NEEDS_RAY
 from tests.cluster.tasks import POISON, die, die_once, double, look_around, name_process, refuse
 from tests.repository import ROOT
@@ -131,3 +131,26 @@ def test_a_process_that_ends_takes_its_ray_along(number: int, code: int) -> None
     assert process.returncode == code
     assert len(children) > 2
     assert not psutil.wait_procs(children, timeout=240)[1]
+
+
+def node(name: str, *, alive: bool = True, **resources: float) -> dict[str, object]:
+    return {"NodeID": name, "Alive": alive, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "gpus", "places"),
+    [
+        ([node("own", CPU=4), node("b", CPU=8)], 4, 0, ["b", "b"]),
+        ([node("own", CPU=4), node("b", CPU=2)], 1, 0, ["b", "own", "b", "own", "own"]),
+        ([node("own", CPU=2), node("b", CPU=8)], 64, 0, ["b"]),
+        ([node("own", CPU=2), node("b", CPU=8, alive=False)], 2, 0, []),
+        ([node("own"), node("b", CPU=8, alive=False)], 2, 0, []),
+        ([node("own"), node("b", CPU=2)], 2, 0, ["b"]),
+        ([node("own", CPU=8, GPU=2), node("b", CPU=8, GPU=1)], 2, 1, ["b", "own"]),
+        ([node("own", CPU=8), node("b", CPU=8, GPU=8, alive=False)], 2, 1, []),
+    ],
+)
+def test_places_are_machines_in_turn_the_own_one_last(
+    nodes: list[dict[str, object]], cores: int, gpus: int, places: list[str]
+) -> None:
+    assert find_places(nodes, "own", cores, gpus) == places

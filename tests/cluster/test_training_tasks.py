@@ -1,7 +1,9 @@
 """Training by the tasks of a cluster of two nodes: the bits of one process, whatever is lost."""
 
+import contextlib
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.work.session import open_session
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.engine import crew
+from captcha_tagger.engine import crew, launch
 from captcha_tagger.engine.compute import Machine
 from tests.cluster.rays import NEEDS_RAY
 from tests.engine.test_crew import PLAN, Watched
@@ -55,7 +59,7 @@ def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Of four workers two go on: for more there is no room without the node."""
+    """Of four workers the first goes on: for more there is no room without the node."""
     (tmp_path / "data").mkdir()
     expected, history = train(images, PLAN, machine)
     left: list[int] = []
@@ -63,7 +67,7 @@ def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
     def lose_node() -> None:
         before = list_tasks()  # they live on for a moment, and are nobody's children then
         cluster.remove_node(cluster.other, allow_graceful=False)
-        wait_until(lambda: sum(task.is_running() for task in before) <= 1)
+        wait_until(lambda: not any(task.is_running() for task in before))
 
     watched = Watched(
         {
@@ -79,8 +83,8 @@ def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
     lines = capfd.readouterr().err
     assert "a worker was lost at step 2; starting all again" in lines
     assert "a worker was lost at step 4; starting all again" in lines
-    assert "2 workers train: there is no room for 4" in lines
-    assert left == [1]
+    assert "1 of 4 workers: there is no room for more" in lines
+    assert left == [0]
 
 
 def test_a_machine_that_goes_without_a_word_is_missed(
@@ -106,6 +110,46 @@ def test_a_machine_that_goes_without_a_word_is_missed(
     assert_equal_models(model, expected)
     assert told == history
     assert "a worker was lost at step 3; starting all again" in capfd.readouterr().err
+
+
+def test_a_machine_without_the_folder_is_one_line(
+    cluster: Any,
+    images: LabelledImages,
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with contextlib.chdir(folder), open_session(cluster.address) as session:
+        folder.rmdir()
+        monkeypatch.setattr(launch, "open_session", lambda _: nullcontext(session))
+        with pytest.raises(InputError, match=r"gone: not on .*; all machines must share it"):
+            train(images, PLAN, replace(machine, workers=2, cluster=cluster.address))
+
+
+def test_who_finds_no_place_is_not_waited_for(
+    cluster: Any,
+    images: LabelledImages,
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Another training has two of the three places, and a third worker never comes."""
+    monkeypatch.setattr(crew, "LONGEST_MEETING", timedelta(seconds=20))
+    (tmp_path / "data").mkdir()
+    expected, history = train(images, PLAN, machine)
+    with open_session(cluster.address) as session:
+        others = [session.start(place, 1, time.sleep, 600) for place in session.list_places(1)[:2]]
+        there = replace(machine, workers=4, cluster=cluster.address)
+        monkeypatch.setattr(launch, "open_session", lambda _: nullcontext(session))
+        model, told = train(images, PLAN, there)
+        for other in others:
+            other.end()
+    assert_equal_models(model, expected)
+    assert told == history
+    assert "2 of 4 workers: there is no room for more" in capfd.readouterr().err
 
 
 def test_a_killed_run_goes_on_without_the_cluster(

@@ -29,7 +29,7 @@ LONGEST_MEETING = timedelta(minutes=5)
 LONGEST_STEP = timedelta(minutes=10)  # then a machine that went without a word is taken for lost
 LONGEST_WAIT = timedelta(days=1)  # the others wait while the first scores an epoch
 ARRIVED, READY = "arrived", "ready"  # keys of the store that count who is
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 
 
 class Member(NamedTuple):
@@ -54,6 +54,7 @@ class Crew:
     ) -> None:
         self._me, self._job, self._launcher = me, job, launcher
         self._wanted, self._num_steps = wanted, num_steps
+        self._coming = wanted  # how many come where there is room for more
         self._ring: _Ring | None = None
 
     def __enter__(self) -> "Crew":
@@ -81,30 +82,36 @@ class Crew:
         """Start the others, meet them, and tell them where this process is."""
         host, size = self._launcher.address, self._count()
         if size < self._wanted:
-            print(f"{size} workers train: there is no room for {self._wanted}", file=sys.stderr)
-        listener = socket.create_server((host, 0))  # the store's own is on every interface
+            print(f"{size} of {self._wanted} workers: there is no room for more", file=sys.stderr)
+        family = socket.getaddrinfo(host, 0)[0][0]
+        listener = socket.create_server((host, 0), family=family)  # the store's is on every address
         port = listener.getsockname()[1]
         store = TCPStore(
             host, port, is_master=True, master_listen_fd=listener.detach(), wait_for_workers=False
         )
         self._launcher.launch(work, [(host, port, size, rank) for rank in range(1, size)])
-        self._wait(store, ARRIVED, size)
+        self._wait(store, ARRIVED, size, LONGEST_MEETING)
         ring = _Ring(store, 0, size, host, LONGEST_STEP)
         state = {name: getattr(self._me, name).state_dict() for name in ("model", "optimizer")}
         ring.broadcast(_pack(state))
         ring.broadcast(pickle.dumps((self._job, step, self._num_steps)))
-        self._wait(store, READY, size)
+        self._wait(store, READY, size, LONGEST_WAIT)
         return ring
 
-    def _wait(self, store: TCPStore, key: str, size: int) -> None:
-        while store.add(key, 0) < size - 1:
+    def _wait(self, store: TCPStore, key: str, size: int, longest: timedelta) -> None:
+        """Wait for all others; of those that do not come in time, none is waited for again."""
+        ends = time.monotonic() + longest.total_seconds()
+        while (number := store.add(key, 0)) < size - 1:
+            if time.monotonic() > ends:
+                self._coming = 1 + number
+                raise LostError
             if self._launcher.any_ended() or self._count() < size:
                 raise LostError
             time.sleep(POLL_SECONDS)
 
     def _count(self) -> int:
         """How many processes there are shards and room for."""
-        return count_workers(min(self._wanted, 1 + self._launcher.room()), self._me.shards.number)
+        return count_workers(min(self._coming, 1 + self._launcher.room()), self._me.shards.number)
 
     def _dismiss(self) -> None:
         self._launcher.end()

@@ -66,10 +66,14 @@ class TaskLauncher:
         self.address = session.address
 
     def room(self) -> int:
-        return self._session.count_room(self._threads)
+        return len(self._session.list_places(self._threads))
 
     def launch(self, work: Work, arguments: Sequence[tuple[object, ...]]) -> None:
-        self._tasks = [self._session.start(self._threads, work, *words) for words in arguments]
+        places = self._session.list_places(self._threads)
+        self._tasks = [
+            self._session.start(place, self._threads, work, *words)
+            for place, words in zip(places, arguments, strict=False)
+        ]
 
     def any_ended(self) -> bool:
         return any(task.has_ended() for task in self._tasks)

@@ -59,9 +59,9 @@ class Session:
         self.num_machines = sum(node["Alive"] for node in ray.nodes())
         # Ray hides the GPUs from a task that asks for none.
         self._large = {"num_gpus": min(1, int(resources.get("GPU", 0)))}
-        own = ray.get_runtime_context().get_node_id()
+        self._own = ray.get_runtime_context().get_node_id()
         addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes()}
-        self.address = str(addresses[own])  # at which tasks reach this process
+        self.address = str(addresses[self._own])  # at which tasks reach this process
         if not self.num_cores:
             raise InputError("compute.cluster: no machine of this Ray has a core to work on")
 
@@ -74,20 +74,22 @@ class Session:
         task = self._task.options(**self._large, scheduling_strategy="SPREAD")
         return self._insist(lambda: task.remote(self._home, function, arguments))
 
-    def start(self, cores: int, function: Callable[..., None], *arguments: object) -> "Task":
-        """Begin function(*arguments) in a task with so many cores to itself, and a GPU where there
-        are any."""
-        options = {"num_cpus": self._narrow(cores), **self._large, "scheduling_strategy": "SPREAD"}
-        task = self._task.options(**options).remote(self._home, function, arguments)
-        return Task(self._ray, task)
+    def list_places(self, cores: int) -> list[str]:
+        """Where there is room for tasks of so many cores each, whatever else is at work there.
 
-    def count_room(self, cores: int) -> int:
-        """How many such tasks the living machines hold, whatever else they do."""
-        cores = self._narrow(cores)
-        sizes = self._list_machines()
-        if any(size.gpus for size in sizes):
-            return sum(min(size.cores // cores, size.gpus) for size in sizes)
-        return sum(size.cores // cores for size in sizes)
+        A machine for each, by its id: all in turn, and this process's own last, as this process
+        takes a place there itself. With GPUs in the cluster, a task takes one of them, too.
+        """
+        return find_places(self._ray.nodes(), self._own, cores, self._large["num_gpus"])
+
+    def start(
+        self, place: str, cores: int, function: Callable[..., None], *arguments: object
+    ) -> "Task":
+        """Begin function(*arguments) in a task on a machine."""
+        strategies = self._ray.util.scheduling_strategies
+        there = strategies.NodeAffinitySchedulingStrategy(place, soft=False)
+        task = self._task.options(num_cpus=cores, **self._large, scheduling_strategy=there)
+        return Task(self, task.remote(self._home, function, arguments))
 
     def map_batches(
         self,
@@ -143,14 +145,6 @@ class Session:
             f"its process was lost {ATTEMPTS} times, perhaps for want of memory"
         )
 
-    def _narrow(self, cores: int) -> int:
-        """So many cores, or all of the largest machine."""
-        return min(cores, max(size.cores for size in self._list_machines()))
-
-    def _list_machines(self) -> list["_Size"]:
-        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return [_Size(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in alive]
-
     def _submit(self, function: Callable[..., Any], *arguments: object) -> Any:
         return self._task.remote(self._home, function, arguments)
 
@@ -169,26 +163,44 @@ class Session:
         raise cause
 
 
+def find_places(nodes: list[dict[str, Any]], own: str, cores: int, gpus: int) -> list[str]:
+    """See Session.list_places; the nodes are as Ray lists them."""
+    alive = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+    most = max(int(has.get("CPU", 0)) for has in alive.values())
+    cores = max(1, min(cores, most))
+    rooms = {}
+    for name in sorted(alive, key=own.__eq__):  # the own one last
+        room = int(alive[name].get("CPU", 0)) // cores
+        if gpus:
+            room = min(room, int(alive[name].get("GPU", 0)) // gpus)
+        rooms[name] = room - (name == own)
+    rounds = range(max(rooms.values()))
+    return [name for number in rounds for name, room in rooms.items() if number < room]
+
+
 class Task:
     """A task at work, which returns nothing."""
 
-    def __init__(self, ray: Any, task: Any) -> None:
-        self._ray, self._task = ray, task
+    def __init__(self, session: Session, task: Any) -> None:
+        self._session, self._task = session, task
 
     def has_ended(self) -> bool:
-        """Whether it is over: done, failed, or lost with its process or machine."""
-        return bool(self._ray.wait([self._task], timeout=0)[0])
+        """Whether it is over, whatever ended it: its function, or with its process or machine.
+
+        InputError or ImportError where the machine lacks what it needs.
+        """
+        if not self._session._ray.wait([self._task], timeout=0)[0]:
+            return False
+        try:
+            self._session._get(self._task)
+        except Exception as error:
+            if isinstance(error, InputError | ImportError):
+                raise
+        return True
 
     def end(self) -> None:
         """End its process, whatever it does."""
-        self._ray.cancel(self._task, force=True)
-
-
-class _Size(NamedTuple):
-    """What a machine has."""
-
-    cores: int
-    gpus: int
+        self._session._ray.cancel(self._task, force=True)
 
 
 class _LostError(Exception):
@@ -236,6 +248,7 @@ def _import_ray() -> Any:
     try:
         import ray
         import ray.exceptions
+        import ray.util.scheduling_strategies
     except ImportError:
         raise InputError(
             "compute.cluster: Ray is not installed; pip install -e '.[cluster]', or set it to null"
