@@ -97,11 +97,13 @@ def send_raw(address: str, data: bytes) -> bytes:
     """What comes back of bytes that need be no HTTP, until the server closes or has no more."""
     parts = urlsplit(address)
     with socket.create_connection((str(parts.hostname), parts.port), timeout=5) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
             return connection.recv(65536)
-        except ConnectionResetError:
+        except TimeoutError:
+            raise
+        except OSError:  # the server has closed before it read all
             return b""
 
 
