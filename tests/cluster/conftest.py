@@ -1,7 +1,5 @@
 """One Ray a module, as starting it takes seconds."""
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from captcha_tagger.base.work import session as sessions
 from captcha_tagger.base.work.session import Session, open_session
 from captcha_tagger.ingest import ingest as intake
-from tests.repository import ROOT
+from tests.cluster.rays import two_nodes
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +20,8 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head, and one more node; on 127.0.0.1 alone."""
-    for name, value in {**sessions.ENVIRONMENT, sessions.TOKEN: sessions._token()}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path[1:]]))  # for the nodes
-    ray = sessions._import_ray()
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setattr(ray._private.services, "get_node_ip_address", lambda *_: sessions.LOOPBACK)
-    head = {"num_cpus": 1, "node_ip_address": sessions.LOOPBACK, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    made.other = made.add_node(num_cpus=3, node_ip_address=sessions.LOOPBACK)
-    yield made
-    made.shutdown()
+    with two_nodes(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

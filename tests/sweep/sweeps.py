@@ -11,11 +11,20 @@ from captcha_tagger.sweep.trial import Trial
 from tests.project import Project, Recorded, read_store
 
 TAGGER = (sys.executable, "-m", "captcha_tagger.commands.cli")
+# As a driver on one of the tests' nodes, which have but a loopback.
+ON_LOOPBACK = (
+    sys.executable,
+    "-c",
+    "import ray; ray._private.services.get_node_ip_address = lambda *_: '127.0.0.1';"
+    "from captcha_tagger.commands.cli import main; main()",
+)
 
 
-def start(project: Project, *words: str) -> "subprocess.Popen[str]":
+def start(
+    project: Project, *words: str, tagger: tuple[str, ...] = TAGGER
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*TAGGER, "sweep", *words],
+        [*tagger, "sweep", *words],
         cwd=project.root,
         env=project.environment(),
         stdout=subprocess.PIPE,
@@ -53,11 +62,13 @@ def list_rows(project: Project) -> list[Recorded]:
     return read_store(f"sqlite:///{project.root}/mlflow.db")
 
 
-def list_below(folder: Path) -> list[psutil.Process]:
+def list_below(folder: Path, word: str = "") -> list[psutil.Process]:
+    """The processes that work in the folder; if a word is given, those with it on their line."""
     found = []
     for process in psutil.process_iter():
         try:
-            if Path(process.cwd()).is_relative_to(folder):
+            at_work = Path(process.cwd()).is_relative_to(folder)
+            if at_work and (not word or word in process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster.rays import NEEDS_RAY
 from tests.project import Project
-from tests.sweep.sweeps import list_below, list_experiments, list_rows, start
+from tests.sweep.sweeps import ON_LOOPBACK, list_below, list_experiments, list_rows, start
 
 pytestmark = [
     pytest.mark.slow,
@@ -94,10 +95,10 @@ def test_what_would_not_be_valid_is_said_before_anything_runs(project: Project) 
 
 
 @NEEDS_RAY
-def test_five_folds_by_tasks_with_a_worker_killed(project: Project) -> None:
-    project.set_params(compute={"cluster": "local"})
-    words = ["--set", "split.folds=5", "split.fold=0,1,2,3,4", "--name", "folds", "--jobs", "2"]
-    with start(project, *words) as process:
+def test_five_folds_on_two_nodes_with_a_worker_killed(project: Project, cluster: Any) -> None:
+    project.set_params(compute={"cluster": cluster.address})
+    words = ["--set", "split.folds=5", "split.fold=0,1,2,3,4", "--name", "folds"]
+    with start(project, *words, tagger=ON_LOOPBACK) as process:
         kill_a_worker(process, project.root / ".state/sweeps/folds/2")
         told = process.communicate()[0]
     assert process.returncode == 0, told
@@ -110,7 +111,7 @@ def test_five_folds_by_tasks_with_a_worker_killed(project: Project) -> None:
 
 def kill_a_worker(process: "subprocess.Popen[str]", clone: Path) -> None:
     """End the task's process, and not what it has started, once DVC works in the clone."""
-    while not (trained := [p for p in list_below(clone) if "exp" in p.cmdline()]):
+    while not (trained := list_below(clone, "exp")):
         assert process.poll() is None
         time.sleep(0.1)
     parent = trained[0].parent()
