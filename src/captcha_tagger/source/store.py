@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from captcha_tagger.base.errors import InputError, hide_password
+from captcha_tagger.base.errors import FULL_DISK, InputError, hide_password
 from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.source.limits import Found, Limits, Listed, Read, check_count, refuse
 
@@ -137,11 +137,13 @@ def open_objects(address: str, limits: Limits) -> Iterator[Read]:
 def _answering(address: str) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except FileNotFoundError:
         raise InputError(f"{address}: no such bucket, folder or zip; set ingest.source") from None
     except Exception as error:  # each store has its own
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise  # the disk here, onto which a zip is fetched
         said = " ".join(str(error).split()) or type(error).__name__
         advice = "look at the address, the credentials and the network"
         raise InputError(hide_password(f"{address}: not readable: {said}; {advice}")) from None
