@@ -49,9 +49,16 @@ def test_a_folder_gives_what_it_gives_on_a_disk(
 
 
 def test_markers_of_folders_are_no_files_and_neighbours_not_inside(buckets: Buckets) -> None:
-    keys = ["in/", "in/sub/", "in/sub/a.png", "in/full/", "in2/b.png", "in.png"]
-    address = buckets.make({key: b"" if key.endswith("b/") else png(0) for key in keys})
+    keys = ["in/", "in/sub/", "in/sub/a.png", "in2/b.png", "in.png"]
+    address = buckets.make({key: b"" if key.endswith("/") else png(0) for key in keys})
     assert read(f"{address}/in") == [Found("sub/a.png", data=png(0))]
+
+
+def test_content_under_the_name_of_a_folder_is_refused(buckets: Buckets) -> None:
+    keys = ["in/", "in/a.png", "in/full/", "in/full.png/"]
+    found = read(buckets.make({key: png(0) for key in keys}) + "/in")
+    assert {one.file for one in found if one.refusal} == {"/", "full/", "full.png/"}
+    assert [one for one in found if not one.refusal] == [Found("a.png", data=png(0))]
 
 
 def test_keys_that_dvc_or_s3fs_misread_are_refused(buckets: Buckets) -> None:

@@ -66,12 +66,12 @@ class Store(NamedTuple):
         """What lies below, but for the empty objects that stand for folders."""
         with _answering(self.address):
             found: dict[str, dict[str, Any]] = self.files.find(self.root, detail=True)
-        paths = sorted(path for path in found if not path.endswith("/"))
+        paths = sorted(path for path in found if not path.endswith("/") or found[path]["size"])
         check_count(len(paths), self.address, max_files)
         digest = hashlib.blake2b()
         for path in paths:
             digest.update(f"{path}\0{_identify(found[path])}\0".encode("utf-8", "surrogateescape"))
-        names = [path[len(self.root) + 1 :] for path in paths]
+        names = [path[len(self.root) + 1 :] or "/" for path in paths]
         return Objects(names, array("Q", (found[path]["size"] for path in paths)), digest.digest())
 
     def read(self, files: Iterable[Listed], limits: Limits) -> Iterator[Found]:
