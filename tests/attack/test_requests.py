@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import socket
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from tests.served import Reply, request, serving
 LIMITS = Serve(max_body_bytes=1_000_000, max_images=3, max_image_pixels=10_000, max_seconds=30)
 JSON, TEXT = {"content-type": "application/json"}, {"content-type": "text/plain"}
 TOKEN = "t0ken"
+SOON_SECONDS = 5  # before anybody gives up those that say nothing more
 BASE64 = base64.b64encode(png(0)).decode()
 
 
@@ -208,14 +210,16 @@ def test_what_is_no_request_is_refused(model: str, errors: list[str], data: byte
     assert not any(errors)
 
 
-def test_more_connections_than_are_taken_delay_nobody(model: str, errors: list[str]) -> None:
+def test_more_connections_than_are_taken_are_refused_at_once(model: str, errors: list[str]) -> None:
     parts = urlsplit(model)
     where = str(parts.hostname), parts.port
     waiting = [socket.create_connection(where, timeout=5) for _ in range(2 * MOST_CONNECTIONS)]
     try:
         for connection in waiting:
             connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\n")
-        assert request(model, "/health").status in (200, 503)
+        began = time.monotonic()
+        assert request(model, "/health").status == 503
+        assert time.monotonic() - began < SOON_SECONDS
     finally:
         for connection in waiting:
             connection.close()

@@ -58,7 +58,7 @@ def losing_a_node(cluster: Any) -> Iterator[None]:
     remover = threading.Thread(target=remove_node, args=(cluster, nodes), daemon=True)
     remover.start()
     yield
-    remover.join()
+    assert not remover.is_alive(), "the node went after the last task"
     assert len(list(nodes.iterdir())) == 2, "tasks ran on one node alone"
     assert len(cluster.list_all_nodes()) == 1
 

@@ -6,10 +6,13 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.places import state_folder
 from captcha_tagger.commands.adopt import adopt
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import PATTERNS, propose_pattern
 from captcha_tagger.data.sheet import SHEET_IMAGES
+from captcha_tagger.source.limits import Limits
+from captcha_tagger.source.store import Store
 from tests.buckets import Buckets
 from tests.hostile import TEXTS, fill_folder, pack, png
 from tests.project import Project, make_project
@@ -233,8 +236,18 @@ def test_an_address_is_told_and_written(
     buckets: Buckets,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     is_zip: bool,
 ) -> None:
+    """A zip was fetched three times, into the system's folder for what is temporary."""
+    fetched: list[Path] = []
+    fetch = Store.fetch
+
+    def count(store: Store, folder: Path, limits: Limits) -> Path:
+        fetched.append(folder)
+        return fetch(store, folder, limits)
+
+    monkeypatch.setattr(Store, "fetch", count)
     address = buckets.make(fill_folder(tmp_path / "in"))
     if is_zip:
         entries = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
@@ -245,3 +258,6 @@ def test_an_address_is_told_and_written(
     assert f"source     {address}\nimages     8, 0 doubles" in capsys.readouterr().out
     assert load_params().ingest.source == address
     assert tracked(project) == before
+    assert len(fetched) == is_zip
+    assert all(state_folder() in folder.parents for folder in fetched)
+    assert not list(state_folder().iterdir())

@@ -88,5 +88,21 @@ def test_a_folder_without_a_lock_is_one_clear_line(data: Path, tmp_path: Path) -
 def test_tables_of_another_shape_are_one_clear_line(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     (tmp_path / "data" / "evaluate" / "predictions.csv").write_text("file,text\na.png,a\n")
-    with pytest.raises(InputError, match="x: another version wrote its evaluation"):
+    with pytest.raises(InputError, match=r"^x: .*predictions\.csv: "):
+        read_run("x", tmp_path / "data")
+
+
+def test_images_without_rows_are_blamed_on_nobody_else(data: Path, tmp_path: Path) -> None:
+    """They were put down to another version."""
+    shutil.copytree(data, tmp_path / "data")
+    manifest = tmp_path / "data/ingest/manifest.jsonl"
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError, match=r"^x: \d+ images have \d+ rows; run dvc repro ingest"):
+        read_run("x", tmp_path / "data")
+
+
+def test_scores_that_are_no_numbers_are_of_another_version(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data/evaluate/labels.csv").write_text("label,f1\na,high\n")
+    with pytest.raises(InputError, match=r"^x: another version wrote its evaluation: ValueError"):
         read_run("x", tmp_path / "data")

@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from captcha_tagger.commands import predict
 from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import save_model
 from captcha_tagger.predict.predictor import BATCH, Predictor
@@ -52,3 +53,13 @@ def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
     out = tmp_path / "answers.parquet"
     assert tag([str(image)], str(tmp_path / "model"), as_json=False, out=out) == 0
     assert pyarrow.parquet.read_table(out)["file"].to_pylist()[0].endswith("b\\udcff.png")
+
+
+def test_many_files_in_a_folder_of_another_project_need_no_cluster(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(make_tagger(), tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predict, "FILES_HERE", 0)
+    Path("params.yaml").write_text("train: {epochs: 3}\n")
+    assert tag([str(images)], "model", as_json=False, out=tmp_path / "answers.parquet") == 1

@@ -1,8 +1,11 @@
 """Folders and zips in an object store, over HTTP: what the same files give on a disk."""
 
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.source.limits import FULL, Found
 from captcha_tagger.source.source import open_source
-from captcha_tagger.source.store import open_store
+from captcha_tagger.source.store import Store, open_store
 from tests.buckets import Buckets
 from tests.hostile import pack, png
 from tests.repository import ROOT
@@ -46,9 +49,16 @@ def test_a_folder_gives_what_it_gives_on_a_disk(
 
 
 def test_markers_of_folders_are_no_files_and_neighbours_not_inside(buckets: Buckets) -> None:
-    keys = ["in/", "in/sub/", "in/sub/a.png", "in/full/", "in2/b.png", "in.png"]
-    address = buckets.make({key: b"" if key.endswith("b/") else png(0) for key in keys})
+    keys = ["in/", "in/sub/", "in/sub/a.png", "in2/b.png", "in.png"]
+    address = buckets.make({key: b"" if key.endswith("/") else png(0) for key in keys})
     assert read(f"{address}/in") == [Found("sub/a.png", data=png(0))]
+
+
+def test_content_under_the_name_of_a_folder_is_refused(buckets: Buckets) -> None:
+    keys = ["in/", "in/a.png", "in/full/", "in/full.png/"]
+    found = read(buckets.make({key: png(0) for key in keys}) + "/in")
+    assert {one.file for one in found if one.refusal} == {"/", "full/", "full.png/"}
+    assert [one for one in found if not one.refusal] == [Found("a.png", data=png(0))]
 
 
 def test_keys_that_dvc_or_s3fs_misread_are_refused(buckets: Buckets) -> None:
@@ -120,6 +130,40 @@ def test_what_is_no_zip_or_too_large_is_one_line(
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def limiting_files(num_bytes: int) -> Iterator[None]:
+    """As a quota does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_zip_is_not_blamed_on_the_store(
+    buckets: Buckets, tmp_path: Path
+) -> None:
+    store = open_store(f"{buckets.make({'a.zip': bytes(5000)})}/a.zip")
+    with pytest.raises(OSError, match="File too large"), limiting_files(1000):
+        store.fetch(tmp_path, LIMITS)
+
+
+class Exhausted:
+    """A file system that finds no memory for what it fetches."""
+
+    def info(self, _: str) -> dict[str, Any]:
+        return {"type": "file", "size": 9}
+
+    def get_file(self, *_: str) -> None:
+        raise MemoryError
+
+
+def test_memory_that_is_full_is_not_blamed_on_the_store(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError):
+        Store("s3://bucket/a.zip", Exhausted(), "bucket/a.zip").fetch(tmp_path, LIMITS)
 
 
 def test_a_zip_that_changes_meanwhile_is_an_error(buckets: Buckets, tmp_path: Path) -> None:

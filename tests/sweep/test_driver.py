@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json, write_json
 from captcha_tagger.sweep import driver
 from captcha_tagger.sweep.driver import Driver
@@ -72,3 +73,24 @@ def test_what_is_pruned_is_done_and_no_failure(
     again = Impatient(trials.trials)
     again.open(tmp_path)
     assert again.ask() is None
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("/shared: not on b: share it"), ValueError("no number: 'x'"), OSError("x")]
+)
+def test_a_trial_that_fails_in_whatever_way_costs_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def run(trial: Trial) -> Outcome:
+        if trial.number == 1:
+            raise error
+        return Outcome(0.5, {}, pruned="early")
+
+    trials = TrialList([{"a.x": "1"}, {"a.x": "2"}])
+    trials.open(tmp_path)
+    assert Driver(trials, "trial", partial(make_trial, tmp_path)).run_all(run, 1) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"trial 1 of 2: a.x=1: failed: {error} (see {tmp_path / '1.log'})",
+        "trial 2 of 2: a.x=2: pruned early, 0 s",
+    ]
+    assert not (tmp_path / "1.json").exists()

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -35,6 +36,7 @@ def test_other_points_are_text(value: str) -> None:
     [
         ("a.x=5..2", "a.x=5..2: a range goes from a number to a higher one"),
         ("a.x=2..2", "a range goes from a number to a higher one"),
+        (f"a.x=1..1{'0' * 400}", "a range goes from a number to a higher one"),
         ("a.x=1..1e999", "a range goes from a number to a higher one"),
         ("a.x=0..1:log", "a range with :log begins above 0"),
         ("a.x=1..5,8", "a.x: a range stands alone, without other values"),
@@ -45,9 +47,11 @@ def test_a_range_without_sense_is_one_line(word: str, message: str) -> None:
         read(word)
 
 
-def test_a_grid_takes_no_range() -> None:
-    with pytest.raises(InputError, match=r"--set a.y=1..5: a range is for --search N; list values"):
-        refuse_ranges({"a.x": ["../images", "3"], "a.y": ["1..5"]})
+@pytest.mark.parametrize("value", ["1..5", "[1e-3..1e-2:log, 0.001]"])
+def test_a_grid_takes_no_range(value: str) -> None:
+    line = re.escape(f"--set a.y={value}: a range is for --search N; list values")
+    with pytest.raises(InputError, match=line):
+        refuse_ranges({"a.x": ["../images", "3"], "a.y": [value]})
 
 
 def test_combinations_are_counted_where_they_are_finite() -> None:

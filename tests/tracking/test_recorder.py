@@ -188,6 +188,12 @@ def test_a_live_row_never_takes_the_place_of_a_trained_one() -> None:
     assert [row.status for row in read_outbox()] == ["FINISHED"]
 
 
+def test_a_live_row_of_any_store_goes_with_its_journal() -> None:
+    outbox.put(make_row(status="RUNNING", journal="gone", store="another"), 1)
+    assert not outbox.waiting("mine")
+    assert not list(outbox.outbox().iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_a_late_recorder_leaves_what_is_meant_for_another_store(

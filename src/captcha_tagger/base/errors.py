@@ -4,6 +4,7 @@ import errno
 import re
 
 WRONG_NAMES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # or one that takes no more
 PASSWORD = re.compile(r"(://[^/:@\s]*):\S*@")
 
 

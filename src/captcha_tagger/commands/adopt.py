@@ -5,20 +5,26 @@ It says what is there, writes the keys of `ingest`, and leaves the user's files 
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_file, check_output, read_table
+from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.settings import PARAMS
 from captcha_tagger.commands.check import SAMPLES, is_tracked
 from captcha_tagger.commands.params import load_params
 from captcha_tagger.commands.survey import Match, list_images, match_table, propose_pattern, survey
+from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
 from captcha_tagger.source.obstacles import check_source
+from captcha_tagger.source.source import Source, open_source
 from captcha_tagger.source.store import is_address
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -36,10 +42,13 @@ def adopt(
     written.
     """
     before = load_params().ingest
-    after = propose(source, labels, before)
-    if sheet:
-        _check_sheet(sheet, Path(after.source))
-    lines, tally = survey(after.source, after, sheet)
+    images_in, table = find_images(source, labels, before)
+    # A zip in a store is large, and fetched but once.
+    with _make_scratch() as folder, open_source(images_in, limits_of(before), folder) as opened:
+        after = propose(opened, images_in, table, before)
+        if sheet:
+            _check_sheet(sheet, Path(after.source))
+        lines, tally = survey(opened, after, folder, sheet)
     texts = f"texts      by {_describe_texts(after, tally)}"
     print("\n".join([f"source     {after.source}", *lines, texts]))
     _check_rejects(after, tally)
@@ -52,16 +61,24 @@ def adopt(
     print("adopted: now run make repro, or dvc exp run; git diff shows what has changed")
 
 
-def propose(source: Path | str, labels: Path | None, before: Ingest) -> Ingest:
-    """The params of ingest that suit the source, and its table of texts if there is one."""
+def find_images(
+    source: Path | str, labels: Path | None, before: Ingest
+) -> tuple[Path | str, Path | None]:
+    """Where the images are, and the table of their texts if one is named; InputError where DVC
+    could not read them."""
     for path in (source, labels):
         if isinstance(path, Path) and not path.exists():
             raise InputError(f"{path}: no such folder, zip or table")
-    images_in, table = (source, labels) if labels else _find_images(source, before)
+    images_in, table = (source, labels) if labels else _look_beside(source, before)
     check_source(name_path(images_in), before.max_files)
-    images = list_images(images_in, before)
-    changes: dict[str, Any] = {"source": name_path(images_in), "unlabelled": "reject"}
-    found = (table, match_table(table, images)) if table else _find_table(images_in, images, before)
+    return images_in, table
+
+
+def propose(opened: Source, source: Path | str, table: Path | None, before: Ingest) -> Ingest:
+    """The params of ingest that suit the source, and its table of texts if there is one."""
+    images = list_images(opened, source)
+    changes: dict[str, Any] = {"source": name_path(source), "unlabelled": "reject"}
+    found = (table, match_table(table, images)) if table else _find_table(source, images, before)
     if found:
         path, match = found
         if not match.labelled:
@@ -105,12 +122,22 @@ def track(path: Path) -> None:
             raise InputError(f"{file}: git add failed; add it, so that every copy has the source")
 
 
-def _find_images(source: Path | str, params: Ingest) -> tuple[Path | str, Path | None]:
+@contextmanager
+def _make_scratch() -> Iterator[Path]:
+    """A folder on the repository's own disk, until all is said."""
+    state = state_folder()
+    state.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="adopt-", dir=state) as name:
+        yield Path(name)
+
+
+def _look_beside(source: Path | str, params: Ingest) -> tuple[Path | str, Path | None]:
     """The folder or zip of images, and the table if the source is one."""
     if isinstance(source, str) or source.is_dir() or source.suffix.lower() not in TABLES:
         return source, None
     folder = source.resolve().parent
-    tops = {name.split("/")[0] for name in list_images(folder, params)}
+    with open_source(folder, limits_of(params)) as opened:
+        tops = {name.split("/")[0] for name in list_images(opened, folder)}
     inner = folder / next(iter(tops))
     return (inner if len(tops) == 1 and inner.is_dir() else folder), source
 

@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         help="as fine_tune.epochs=2,4, or 2..12 for a search",
     )
     some = sweep.add_mutually_exclusive_group()
-    some.add_argument("--random", type=_at_least(1), metavar="N", help="draw so many of all")
-    some.add_argument("--search", type=_at_least(1), metavar="N", help="learn where to try so many")
+    some.add_argument("--random", type=_at_least(1), metavar="N", help="draw N of all combinations")
+    some.add_argument("--search", type=_at_least(1), metavar="N", help="let Optuna choose N trials")
     sweep.add_argument("--seed", type=int, default=0, help="of the draw or search")
     sweep.add_argument("--jobs", type=_at_least(1), help="trials at a time: 1, or one a machine")
     sweep.add_argument("--name", help="of the experiments; with the same they go on")
@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _source(word: str) -> Path | str:
-    return word if "://" in word else Path(word)
+    from captcha_tagger.source.store import is_address
+
+    return word if is_address(word) else Path(word)
 
 
 def _at_least(least: int) -> Callable[[str], int]:

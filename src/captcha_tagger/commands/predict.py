@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import check_output
-from captcha_tagger.base.settings import PARAMS
+from captcha_tagger.base.settings import PARAMS, read_params
 from captcha_tagger.base.shown import escape
 from captcha_tagger.base.work.address import load_address
 from captcha_tagger.commands.images import find_images
@@ -82,9 +82,14 @@ def tag(
 def _predict(model: Path, how: Read, files: list[Path]) -> Generator[list[Outcome]]:
     """The answers of so many files by the cluster, if params.yaml names one."""
     predictor = Predictor(model, how=how)
-    if len(files) > FILES_HERE and PARAMS.exists() and (address := load_address()):
+    if len(files) > FILES_HERE and (address := _find_cluster()):
         return predict_on_cluster(address, model, how, files)
     return predict_files(predictor, files)
+
+
+def _find_cluster() -> str | None:
+    """The address in params.yaml, which may be missing or that of another project."""
+    return load_address() if PARAMS.exists() and "compute" in read_params() else None
 
 
 def find_model(name: str) -> Path:

@@ -7,7 +7,6 @@ away -> the lines that say what the stage will find.
 import io
 import posixpath
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from captcha_tagger.base.shown import escape
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.data.sheet import pick_samples
-from captcha_tagger.ingest.ingest import ingest, limits_of
+from captcha_tagger.ingest.ingest import ingest_opened
 from captcha_tagger.ingest.label_file import KAGGLE, read_labels
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.summary import Summary, summarize
@@ -29,7 +28,7 @@ from captcha_tagger.ingest.verdicts import Tally
 from captcha_tagger.report.figures import draw_samples
 from captcha_tagger.source.decoding import FORMATS
 from captcha_tagger.source.limits import refuse_name
-from captcha_tagger.source.source import open_source
+from captcha_tagger.source.source import Source
 
 PATTERNS = (  # the first of equals wins
     r"(?P<text>.+?)(?:[-_.]\d+)?",
@@ -43,10 +42,9 @@ RUNNING = 20  # so many numbers in a row are no chance
 COLUMNS = (KAGGLE, ("file", "text"), ("filename", "label"), ("image", "label"), ("image", "text"))
 
 
-def list_images(source: Path | str, params: Ingest) -> list[str]:
+def list_images(opened: Source, source: Path | str) -> list[str]:
     """The names of the images in a folder or zip; InputError when there are none."""
-    with open_source(source, limits_of(params)) as opened:
-        images = [name for name in opened.names if refuse_name(name) is None]
+    images = [name for name in opened.names if refuse_name(name) is None]
     if not images:
         raise InputError(f"{source}: holds no images")
     return images
@@ -81,23 +79,23 @@ def match_table(table: Path, images: Sequence[str]) -> Match:
     raise reason
 
 
-def survey(source: Path | str, params: Ingest, sheet: Path | None) -> tuple[list[str], Tally]:
-    """Run ingest beside everything, and say in a few lines what it found; draw some of the images
-    on a sheet, if one is wanted.
+def survey(
+    opened: Source, params: Ingest, folder: Path, sheet: Path | None
+) -> tuple[list[str], Tally]:
+    """Run ingest into an empty folder, and say in a few lines what it found; draw some of the
+    images on a sheet, if one is wanted.
 
     InputError when nothing of it can be learned from.
     """
     lenient = params.model_copy(update={"max_rejected": 1.0})
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        tally = ingest(source, lenient, folder)
-        summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
-        if sheet:
-            texts = [row.text for row in iterate_manifest(folder / "manifest.jsonl")]
-            draw_samples(sheet, texts, open_pixels(folder / "pixels.npy"))
-        reasons = Counter(row["reason"] for row in read_table(folder / "rejects.csv"))
+    tally = ingest_opened(opened, params.source, lenient, folder)
+    summary = summarize(iterate_manifest(folder / "manifest.jsonl"))
+    if sheet:
+        texts = [row.text for row in iterate_manifest(folder / "manifest.jsonl")]
+        draw_samples(sheet, texts, open_pixels(folder / "pixels.npy"))
+    reasons = Counter(row["reason"] for row in read_table(folder / "rejects.csv"))
     doubles = sum(count for why, count in reasons.items() if why.startswith("same pixels"))
-    modes = _describe_modes(source, params)
+    modes = _describe_modes(opened)
     lines = [
         f"images     {summary.images}, {doubles} doubles left out; {modes}",
         f"sizes      {_describe(f'{w}x{h}' for w, h in summary.sizes.elements())}",
@@ -120,16 +118,15 @@ def _rate(pattern: str, stems: Sequence[str]) -> float:
     return (len(lengths) + most) / len(stems)
 
 
-def _describe_modes(source: Path | str, params: Ingest) -> str:
+def _describe_modes(opened: Source) -> str:
     """Formats and modes of some of the images, as their headers say."""
     modes: Counter[str] = Counter()
-    with open_source(source, limits_of(params)) as opened:
-        for found in opened.read(pick_samples(range(opened.num_files), SAMPLED)):
-            try:
-                with Image.open(io.BytesIO(found.data), formats=FORMATS) as image:
-                    modes[f"{image.format} {image.mode}"] += 1
-            except (OSError, ValueError, Image.DecompressionBombError):
-                continue  # ingest says why
+    for found in opened.read(pick_samples(range(opened.num_files), SAMPLED)):
+        try:
+            with Image.open(io.BytesIO(found.data), formats=FORMATS) as image:
+                modes[f"{image.format} {image.mode}"] += 1
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # ingest says why
     return ", ".join(mode for mode, _ in modes.most_common(SHOWN))
 
 

@@ -95,9 +95,10 @@ def read_side(name: str, folder: Path, lock: Path) -> Side:
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(f"{name}: not evaluated, {missing} is missing") from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        reason = error if isinstance(error, InputError) else repr(error)
-        raise InputError(f"{name}: another version wrote its evaluation: {reason}") from None
+        raise InputError(f"{name}: another version wrote its evaluation: {error!r}") from None
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

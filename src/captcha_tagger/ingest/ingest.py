@@ -82,23 +82,30 @@ def ingest(source: Path | str, params: Ingest, folder: Path, cluster: str | None
 
     A large source is read by the tasks of the cluster, if there is one.
     """
-    spool = folder / "spool.jsonl"
     with open_source(source, limits_of(params), folder) as opened:
-        known = read_known_texts(params, source, opened.names)
-        excused = known.labels.reasons
-        used = array("q", (n for n, name in enumerate(opened.names) if name not in excused))
-        named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
-        known = known.fold(choose_case(known.put(named), params))
-        sampled = opened.read(pick_samples(used, SAMPLED))
-        shape = choose_shape(known.put(sampled), known.params)
-        print(f"ingest: {describe_shape(shape)}")
-        if number := len(known.skipped):
-            print(f"ingest: {number} images without a text in {params.labels} are left out")
-        with PixelWriter(folder / "pixels.npy", shape) as writer:
-            # What was seen is let go of, before the source is listed once more.
-            tally = settle(spool, _decode_all(opened, known, writer, spool, cluster), folder, shape)
-            tally.case, tally.tables = known.params.case, known.describe()
-            writer.drop(tally.dropped_pixels)
+        return ingest_opened(opened, source, params, folder, cluster)
+
+
+def ingest_opened(
+    opened: Source, source: Path | str, params: Ingest, folder: Path, cluster: str | None = None
+) -> Tally:
+    """As ingest, of a source that is open already."""
+    spool = folder / "spool.jsonl"
+    known = read_known_texts(params, source, opened.names)
+    excused = known.labels.reasons
+    used = array("q", (n for n, name in enumerate(opened.names) if name not in excused))
+    named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
+    known = known.fold(choose_case(known.put(named), params))
+    sampled = opened.read(pick_samples(used, SAMPLED))
+    shape = choose_shape(known.put(sampled), known.params)
+    print(f"ingest: {describe_shape(shape)}")
+    if number := len(known.skipped):
+        print(f"ingest: {number} images without a text in {params.labels} are left out")
+    with PixelWriter(folder / "pixels.npy", shape) as writer:
+        # What was seen is let go of, before the source is listed once more.
+        tally = settle(spool, _decode_all(opened, known, writer, spool, cluster), folder, shape)
+        tally.case, tally.tables = known.params.case, known.describe()
+        writer.drop(tally.dropped_pixels)
     check_tally(tally, params.max_rejected, source)
     spool.unlink()
     write_json(folder / "vocabulary.json", sorted(tally.labels))

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from captcha_tagger.base.errors import InputError, hide_password
+from captcha_tagger.base.errors import FULL_DISK, InputError, hide_password
 from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.source.limits import Found, Limits, Listed, Read, check_count, refuse
 
@@ -66,12 +66,12 @@ class Store(NamedTuple):
         """What lies below, but for the empty objects that stand for folders."""
         with _answering(self.address):
             found: dict[str, dict[str, Any]] = self.files.find(self.root, detail=True)
-        paths = sorted(path for path in found if not path.endswith("/"))
+        paths = sorted(path for path in found if not path.endswith("/") or found[path]["size"])
         check_count(len(paths), self.address, max_files)
         digest = hashlib.blake2b()
         for path in paths:
             digest.update(f"{path}\0{_identify(found[path])}\0".encode("utf-8", "surrogateescape"))
-        names = [path[len(self.root) + 1 :] for path in paths]
+        names = [path[len(self.root) + 1 :] or "/" for path in paths]
         return Objects(names, array("Q", (found[path]["size"] for path in paths)), digest.digest())
 
     def read(self, files: Iterable[Listed], limits: Limits) -> Iterator[Found]:
@@ -137,11 +137,13 @@ def open_objects(address: str, limits: Limits) -> Iterator[Read]:
 def _answering(address: str) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except FileNotFoundError:
         raise InputError(f"{address}: no such bucket, folder or zip; set ingest.source") from None
     except Exception as error:  # each store has its own
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            raise  # the disk here, onto which a zip is fetched
         said = " ".join(str(error).split()) or type(error).__name__
         advice = "look at the address, the credentials and the network"
         raise InputError(hide_password(f"{address}: not readable: {said}; {advice}")) from None

@@ -125,7 +125,7 @@ def _settle(result: Callable[[], Outcome], trial: Trial, name: str) -> Outcome:
             _record(trial, name)
         found = {**outcome._asdict(), "settings": trial.settings}
         write_json(trial.log.with_suffix(".json"), found)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # an InputError, too: a trial costs no other
         return Outcome(0.0, {}, str(error))
     shutil.rmtree(trial.clone, ignore_errors=True)
     trial.stop.unlink(missing_ok=True)

@@ -94,9 +94,9 @@ def read_space(choices: Choices) -> Space:
 
 
 def refuse_ranges(choices: Choices) -> None:
-    """InputError where a value is a range: not every number in it can be tried."""
+    """InputError where a value holds a range: not every number in it can be tried."""
     for key, values in choices.items():
-        if ranges := [value for value in values if RANGE.fullmatch(value)]:
+        if ranges := [value for value in values if RANGE.search(value)]:
             raise InputError(f"--set {key}={ranges[0]}: a range is for --search N; list values")
 
 
@@ -111,10 +111,11 @@ def _read_range(key: str, match: "re.Match[str]") -> Range:
 
 
 def _read_number(text: str) -> float:
+    number = float(text)  # infinite where it has too many digits
     try:
-        return int(text)
+        return int(text) if math.isfinite(number) else number
     except ValueError:
-        return float(text)
+        return number
 
 
 def _fill_in(text: str, values: Iterable[str | float]) -> str:

@@ -55,10 +55,10 @@ def waiting(store: str | None = None) -> list[tuple[Path, RunRow]]:
         except (OSError, ValueError) as error:
             _set_aside(entry, error)
             continue
-        if store is not None and row.store not in ("", store):
-            continue
         if row.journal and not Path(row.journal).exists():
             shutil.rmtree(entry, ignore_errors=True)
+            continue
+        if store is not None and row.store not in ("", store):
             continue
         for other in [one for one in found if _is_outdone(one[1], row)]:
             shutil.rmtree(other[0], ignore_errors=True)
