@@ -54,7 +54,7 @@ def test_no_process_outlives_a_killed_parent():
     script = (
         "import os, time\n"
         "from captcha_tagger.base.work.processes import map_batches\n"
-        "from tests.base.test_processes import name_process\n"
+        "from tests.base.work.test_processes import name_process\n"
         "batches = iter(lambda: time.sleep(0.01) or [1], None)\n"
         "for pid in map_batches(name_process, batches, processes=2, on_crash=print):\n"
         "    print(pid, flush=True)\n"
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_quietly():
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job of a shell ignores it
         "from captcha_tagger.base import stage\n"
         "from captcha_tagger.base.work.processes import map_batches\n"
-        "from tests.base.test_processes import name_process\n"
+        "from tests.base.work.test_processes import name_process\n"
         "def main():\n"
         "    batches = iter(lambda: time.sleep(0.01) or [1], None)\n"
         "    for pid in map_batches(name_process, batches, processes=2, on_crash=print):\n"
