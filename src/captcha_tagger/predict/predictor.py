@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.work.processes import count_cores
+from captcha_tagger.base.work.processes import count_cores, in_batches
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.heads import HeadAnswer
@@ -75,8 +75,7 @@ class Predictor:
         if len(pixels) <= BATCH:
             yield from self.answer(pixels)  # a pool of threads costs more than an image
             return
-        batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-        yield from chain.from_iterable(self.spread(self.answer, batches))
+        yield from chain.from_iterable(self.spread(self.answer, in_batches(pixels, BATCH)))
 
     def spread(
         self, function: Callable[[Item], Result], batches: Iterable[Item]
