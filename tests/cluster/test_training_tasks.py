@@ -17,11 +17,27 @@ from captcha_tagger.base.work.session import open_session
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine import crew, launch
 from captcha_tagger.engine.compute import Machine
+from captcha_tagger.engine.resume import ResumeFile
 from tests.cluster.rays import NEEDS_RAY
 from tests.engine.test_crew import PLAN, Watched
 from tests.engine.test_loop import DyingResumeFile, KilledError, assert_equal_models, train
 
 pytestmark = [NEEDS_RAY, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(autouse=True)
+def _repository(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+
+
+def assert_same_bits(
+    images: LabelledImages, here: Machine, there: Machine, resume: ResumeFile | None = None
+) -> None:
+    """As one process of this machine makes them."""
+    expected, history = train(images, PLAN, here)
+    model, told = train(images, PLAN, there, resume=resume)
+    assert_equal_models(model, expected)
+    assert told == history
 
 
 def list_tasks() -> list[psutil.Process]:
@@ -38,17 +54,13 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_any_number_of_workers_anywhere_makes_the_same_bits(
-    cluster: Any, images: LabelledImages, machine: Machine, tmp_path: Path
+    cluster: Any, images: LabelledImages, machine: Machine
 ) -> None:
-    (tmp_path / "data").mkdir()
-    expected, history = train(images, PLAN, machine)
     seen: list[int] = []
     for workers in (2, 4):
         there = replace(machine, workers=workers, cluster=cluster.address)
         watched = Watched({3: lambda: seen.append(len(list_tasks()))})
-        model, told = train(images, PLAN, there, resume=watched)
-        assert_equal_models(model, expected)
-        assert told == history
+        assert_same_bits(images, machine, there, watched)
     assert seen == [1, 3]
 
 
@@ -56,12 +68,9 @@ def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
     cluster: Any,
     images: LabelledImages,
     machine: Machine,
-    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Of four workers the first goes on: for more there is no room without the node."""
-    (tmp_path / "data").mkdir()
-    expected, history = train(images, PLAN, machine)
     left: list[int] = []
 
     def lose_node() -> None:
@@ -77,9 +86,7 @@ def test_a_worker_and_then_a_node_that_are_lost_cost_nothing(
         }
     )
     there = replace(machine, workers=4, cluster=cluster.address)
-    model, told = train(images, PLAN, there, resume=watched)
-    assert_equal_models(model, expected)
-    assert told == history
+    assert_same_bits(images, machine, there, watched)
     lines = capfd.readouterr().err
     assert "a worker was lost at step 2; starting all again" in lines
     assert "a worker was lost at step 4; starting all again" in lines
@@ -91,14 +98,11 @@ def test_a_machine_that_goes_without_a_word_is_missed(
     cluster: Any,
     images: LabelledImages,
     machine: Machine,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """A process that is stopped keeps its connections open, as one does whose power is cut."""
     monkeypatch.setattr(crew, "LONGEST_STEP", timedelta(seconds=5))
-    (tmp_path / "data").mkdir()
-    expected, history = train(images, PLAN, machine)
     stopped: list[psutil.Process] = []
 
     def stop() -> None:
@@ -106,9 +110,7 @@ def test_a_machine_that_goes_without_a_word_is_missed(
         stopped[0].suspend()
 
     there = replace(machine, workers=2, cluster=cluster.address)
-    model, told = train(images, PLAN, there, resume=Watched({3: stop}))
-    assert_equal_models(model, expected)
-    assert told == history
+    assert_same_bits(images, machine, there, Watched({3: stop}))
     assert "a worker was lost at step 3; starting all again" in capfd.readouterr().err
 
 
@@ -132,31 +134,25 @@ def test_who_finds_no_place_is_not_waited_for(
     cluster: Any,
     images: LabelledImages,
     machine: Machine,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Another training has two of the three places, and a third worker never comes."""
     monkeypatch.setattr(crew, "LONGEST_MEETING", timedelta(seconds=20))
-    (tmp_path / "data").mkdir()
-    expected, history = train(images, PLAN, machine)
     with open_session(cluster.address) as session:
         others = [session.start(place, 1, time.sleep, 600) for place in session.list_places(1)[:2]]
         there = replace(machine, workers=4, cluster=cluster.address)
         monkeypatch.setattr(launch, "open_session", lambda _: nullcontext(session))
-        model, told = train(images, PLAN, there)
+        assert_same_bits(images, machine, there)
         for other in others:
             other.end()
-    assert_equal_models(model, expected)
-    assert told == history
     assert "2 of 4 workers: there is no room for more" in capfd.readouterr().err
 
 
 def test_a_killed_run_goes_on_without_the_cluster(
-    cluster: Any, images: LabelledImages, machine: Machine, tmp_path: Path
+    cluster: Any, images: LabelledImages, machine: Machine
 ) -> None:
-    (tmp_path / "data").mkdir()
-    expected, history = train(images, PLAN, machine)
+    expected, history = train(images, PLAN, machine)  # before there is a file to resume from
     with pytest.raises(KilledError):
         there = replace(machine, workers=4, cluster=cluster.address)
         train(images, PLAN, there, resume=DyingResumeFile(dies_after=3))
