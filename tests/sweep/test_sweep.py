@@ -6,9 +6,11 @@ import shutil
 import signal
 import subprocess
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.cluster.rays import NEEDS_RAY
@@ -117,3 +119,32 @@ def kill_a_worker(process: "subprocess.Popen[str]", clone: Path) -> None:
     parent = trained[0].parent()
     assert parent is not None
     parent.kill()
+
+
+@NEEDS_RAY
+def test_trials_end_with_a_driver_and_a_node_that_are_lost(project: Project, cluster: Any) -> None:
+    """Ray itself ends them on the node that lives on; and the sweep then goes on there."""
+    project.set_params(compute={"cluster": cluster.address})
+    words = ["--set", "split.seed=1,2", "--name", "orphans"]
+    folder = project.root / ".state/sweeps/orphans"
+    with start(project, *words, tagger=ON_LOOPBACK) as process:
+        while not all(stages := [list_stages(folder / number) for number in "12"]):
+            assert process.poll() is None
+            time.sleep(0.1)
+        for stage in chain.from_iterable(stages):
+            stage.suspend()  # so that none ends by itself
+        process.kill()
+        cluster.remove_node(cluster.other, allow_graceful=False)
+    ends = time.monotonic() + 60
+    while left := list_below(folder):
+        assert time.monotonic() < ends, left
+        time.sleep(0.1)
+    with start(project, *words, tagger=ON_LOOPBACK) as process:
+        told = process.communicate()[0]
+    assert process.returncode == 0, told
+    assert list_experiments(project) == {"orphans-1", "orphans-2"}
+    assert sorted(row.params["split.seed"] for row in list_rows(project)) == ["1", "2"]
+
+
+def list_stages(clone: Path) -> list[psutil.Process]:
+    return [one for one in list_below(clone) if "stages/" in " ".join(one.cmdline())]

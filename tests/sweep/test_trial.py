@@ -1,5 +1,6 @@
 """A trial that somebody wants to end, from wherever it is seen."""
 
+import pickle
 import subprocess
 import sys
 import time
@@ -40,6 +41,27 @@ def test_a_trial_at_work_ends_with_all_its_processes_where_the_file_is(trial: Tr
         trial.stop.touch()
         assert future.result(timeout=60).failure == STOPPED
     assert list_below(trial.clone) == []
+
+
+RUN = "import pickle, sys; from captcha_tagger.sweep.trial import run_trial; "
+RUN += "run_trial(pickle.load(sys.stdin.buffer))"
+
+
+@pytest.mark.slow
+def test_a_trial_ends_with_all_its_processes_when_its_runner_is_killed(trial: Trial) -> None:
+    """As by a driver's death, on whatever machine it is at work."""
+    with subprocess.Popen([sys.executable, "-c", RUN], stdin=subprocess.PIPE) as runner:
+        assert runner.stdin is not None
+        pickle.dump(trial, runner.stdin)
+        runner.stdin.flush()
+        while not any("sleep" in process.name() for process in list_below(trial.clone)):
+            assert runner.poll() is None, trial.log.read_text()
+            time.sleep(0.1)
+        runner.kill()
+    ends = time.monotonic() + 30
+    while left := list_below(trial.clone):
+        assert time.monotonic() < ends, left
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import psutil
 
 from captcha_tagger.base.files import read_json
 from captcha_tagger.base.work.address import INSIDE
+from captcha_tagger.base.work.guard import end_processes, guarding
 from captcha_tagger.reproduce.verify import DVC, environment
 from captcha_tagger.sweep.progress import NOTHING, Progress, read_whole_progress
 
@@ -28,6 +30,8 @@ SURROUNDINGS = {INSIDE: "1", "CAPTCHA_TAGGER_RECORD": "keep"}  # the driver alon
 LOOK_SECONDS = 0.5
 STOPPED = "stopped"
 FAILED_STAGE = re.compile(r"failed to reproduce '(\w+)'")
+
+Run = Callable[[Path, Sequence[str | Path]], None]  # a command in a folder
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,11 @@ def run_trial(trial: Trial) -> Outcome:
     """Run the experiment from the beginning, but for what the cache and its resume file keep."""
     began = time.monotonic()
     try:
-        with trial.log.open("wb") as log:
-            _prepare(trial, log.fileno())
+        with trial.log.open("wb") as log, guarding(log) as guarded:
+            run = partial(_run, trial, environment() | SURROUNDINGS | guarded, log.fileno())
+            _prepare(trial, run)
             words = [word for pair in trial.settings.items() for word in ("-S", "=".join(pair))]
-            command = [*DVC, "exp", "run", "-n", trial.name, *words]
-            _run(trial, command, trial.clone, log.fileno())
+            run(trial.clone, [*DVC, "exp", "run", "-n", trial.name, *words])
         scores = read_json(trial.clone / "data/evaluate/metrics.json")
         progress = read_whole_progress(trial.clone)
     except _StoppedError:
@@ -91,31 +95,27 @@ def run_trial(trial: Trial) -> Outcome:
 
 def end_processes_below(folder: Path) -> None:
     """Kill what trials have at work in the folder: a driver that was killed leaves it there."""
-    found = [process for process in psutil.process_iter() if _is_of_trial(process, folder)]
-    for process in found:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(found, timeout=60)
+    end_processes(partial(_is_of_trial, folder))
 
 
-def _prepare(trial: Trial, log: int) -> None:
+def _prepare(trial: Trial, run: Run) -> None:
     """A new clone with the state of the one before, which may be interrupted in any way."""
     end_processes_below(trial.clone)
     state, kept = trial.clone / ".state", trial.clone.with_suffix(".state")
     if state.exists() and not kept.exists():
         state.rename(kept)
     shutil.rmtree(trial.clone, ignore_errors=True)
-    _run(trial, ["git", "clone", "--quiet", trial.root, trial.clone], trial.root, log)
-    _run(trial, ["git", "reset", "--quiet", "--hard", trial.baseline], trial.clone, log)
+    run(trial.root, ["git", "clone", "--quiet", trial.root, trial.clone])
+    run(trial.clone, ["git", "reset", "--quiet", "--hard", trial.baseline])
     if kept.exists():
         kept.rename(state)
     if trial.patch:
         changes = trial.log.with_suffix(".patch")
         changes.write_bytes(trial.patch)
-        _run(trial, ["git", "apply", "--whitespace=nowarn", changes], trial.clone, log)
+        run(trial.clone, ["git", "apply", "--whitespace=nowarn", changes])
     _share_cache(trial)
     if any(_list_tracked(trial.clone)):
-        _run(trial, [*DVC, "checkout", "--allow-missing"], trial.clone, log)
+        run(trial.clone, [*DVC, "checkout", "--allow-missing"])
     for path in trial.links:  # after DVC, which would else write through them
         place = Path(os.path.normpath(trial.clone / path))
         if not os.path.lexists(place):
@@ -138,13 +138,14 @@ def _list_tracked(clone: Path) -> Iterator[Path]:
     return (path for path in clone.rglob("*.dvc") if path.is_file())
 
 
-def _run(trial: Trial, words: Sequence[str | Path], folder: Path, log: int) -> None:
+def _run(
+    trial: Trial, variables: dict[str, str], log: int, folder: Path, words: Sequence[str | Path]
+) -> None:
     if trial.stop.exists():
         raise _StoppedError
     with subprocess.Popen(
-        words, cwd=folder, env=environment() | SURROUNDINGS, stdin=subprocess.DEVNULL, stdout=log,
-        stderr=log,
-    ) as process:  # fmt: skip
+        words, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    ) as process:
         while process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_SECONDS)
@@ -164,7 +165,7 @@ def _explain(log: Path) -> str:
     return (said or errors or lines or ["it said nothing"])[-1]
 
 
-def _is_of_trial(process: psutil.Process, folder: Path) -> bool:
+def _is_of_trial(folder: Path, process: psutil.Process) -> bool:
     """Whether it works in the folder for a trial, and not for somebody who looks around there."""
     try:
         return Path(process.cwd()).is_relative_to(folder) and INSIDE in process.environ()
