@@ -133,8 +133,9 @@ def test_trials_end_with_a_driver_and_a_node_that_are_lost(project: Project, clu
             time.sleep(0.1)
         for stage in chain.from_iterable(stages):
             stage.suspend()  # so that none ends by itself
-        process.kill()
+        process.send_signal(signal.SIGSTOP)  # or it would begin one of them again
         cluster.remove_node(cluster.other, allow_graceful=False)
+        process.kill()
     ends = time.monotonic() + 60
     while left := list_below(folder):
         assert time.monotonic() < ends, left
