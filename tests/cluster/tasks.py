@@ -10,6 +10,7 @@ from typing import Any
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.ingest.ingest import Asked, Judged, judge_batch
 from captcha_tagger.predict.files import Outcome, answer_batches
+from captcha_tagger.source.named import File
 
 POISON = -1
 
@@ -74,21 +75,21 @@ def judge_once_killed(batch: Sequence[Asked], **keys: Any) -> Judged:
     return judge_batch(batch, **keys)
 
 
-def answer_poison(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+def answer_poison(batches: Sequence[Sequence[File]], **keys: Any) -> list[list[Outcome]]:
     """As predict does, with a decoder that images named poison end the process of."""
-    if any("poison" in file.name for files in batches for file in files):
+    if any("poison" in str(file) for files in batches for file in files):
         os.kill(os.getpid(), signal.SIGKILL)
     return answer_batches(batches, **keys)
 
 
-def answer_once_killed(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+def answer_once_killed(batches: Sequence[Sequence[File]], **keys: Any) -> list[list[Outcome]]:
     """As predict does; the first process that comes to image 040 is killed over it."""
-    if any("040" in file.name for files in batches for file in files):
+    if any("040" in str(file) for files in batches for file in files):
         die_once(Path("killed"))
     return answer_batches(batches, **keys)
 
 
-def answer_on_a_node(batches: Sequence[Sequence[Path]], **keys: Any) -> list[list[Outcome]]:
+def answer_on_a_node(batches: Sequence[Sequence[File]], **keys: Any) -> list[list[Outcome]]:
     """As predict does, but slowly, and says on which node of Ray: `nodes/ID`."""
     note_node()
     return answer_batches(batches, **keys)

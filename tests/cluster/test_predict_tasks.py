@@ -1,8 +1,9 @@
 """Answers by the tasks of a cluster: those of one machine, whatever is lost meanwhile."""
 
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,20 @@ def ask(images: Path, name: str, **keys: Any) -> Path:
 
 @pytest.mark.usefixtures("cluster")
 def test_tasks_give_the_bytes_of_one_machine(here: Path, images: Path) -> None:
+    assert ask(images, "there.parquet").read_bytes() == here.read_bytes()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_tasks_are_handed_the_model(
+    here: Path, session: Session, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that MLflow has downloaded lies on the driver's machine alone."""
+
+    def lend(_: str) -> nullcontext[Session]:
+        shutil.rmtree("model")
+        return nullcontext(session)
+
+    monkeypatch.setattr(answering, "open_session", lend)
     assert ask(images, "there.parquet").read_bytes() == here.read_bytes()
 
 

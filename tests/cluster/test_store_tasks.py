@@ -1,15 +1,21 @@
-"""Ingest from an object store by the tasks of a cluster, each of which fetches its own images."""
+"""Images in an object store by the tasks of a cluster, each of which fetches its own."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from captcha_tagger.base.work.session import Session, open_session
+from captcha_tagger.commands.predict import tag
 from captcha_tagger.ingest import ingest as intake
+from captcha_tagger.network.model_folder import save_model
+from captcha_tagger.predict import files as answering
 from tests.buckets import Buckets
 from tests.cluster.rays import NEEDS_RAY
 from tests.cluster.test_ingest_tasks import NAMES, assert_equal, ingest
+from tests.cluster.test_predict_tasks import fill, use_cluster
+from tests.conftest import make_tagger
 from tests.hostile import fill_folder, pack
 from tests.stages.test_ingest import PARAMS
 
@@ -39,3 +45,17 @@ def test_tasks_give_the_bytes_of_the_local_folder(
     there.mkdir()
     intake.ingest(address, PARAMS, there, "local")
     assert_equal(here, there)
+
+
+def test_tasks_answer_the_objects_as_one_machine_does(
+    buckets: Buckets, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_model(make_tagger(), tmp_path / "model")
+    address = buckets.make(fill(tmp_path / "images"))
+    here, there = Path("here.parquet"), Path("there.parquet")
+    assert tag([address], "model", as_json=False, out=here) == 1
+    use_cluster("local", monkeypatch)
+    monkeypatch.setattr(answering, "open_session", lambda _: nullcontext(session))
+    assert tag([address], "model", as_json=False, out=there) == 1
+    assert there.read_bytes() == here.read_bytes()

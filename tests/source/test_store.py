@@ -179,7 +179,7 @@ def test_a_zip_that_changes_meanwhile_is_an_error(buckets: Buckets, tmp_path: Pa
 @pytest.mark.parametrize("path", ["", "/images", "/images.zip"])
 def test_a_bucket_or_folder_that_is_not_there_is_one_line(buckets: Buckets, path: str) -> None:
     address = f"s3://nowhere{path}" if not path else buckets.make({}) + path
-    with pytest.raises(InputError, match=f"^{address}: no such bucket, folder or zip"):
+    with pytest.raises(InputError, match=f"^{address}: no such bucket, folder or file"):
         open_store(address).is_file()
 
 

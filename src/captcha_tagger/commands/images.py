@@ -1,4 +1,4 @@
-"""The image files that people name: paths, folders and globs -> files, and a file -> its bytes."""
+"""The images that people name: paths, folders, globs, addresses in an object store -> files."""
 
 import glob
 import os
@@ -7,29 +7,34 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.source.limits import ENDINGS
+from captcha_tagger.source.named import File, find_stored
+from captcha_tagger.source.store import is_address
 
 
-def find_images(names: list[str]) -> list[Path]:
+def find_images(names: list[str]) -> list[File]:
     """The files named, those in folders named (any nesting), and those that globs match.
 
     A folder that may not be read is in the list itself: reading it says why.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, File] = {}
     for name in names:
         if not name:
             raise InputError("an empty path; name an image, a folder or a glob")
+        if is_address(name):
+            found.update((str(file), file) for file in find_stored(name))
+            continue
         path = Path(name)
         matches = [path] if path.exists() else _match(name)
         if not matches:
             raise InputError(f"{name}: no such file or folder")
         for match in matches:
             if match.is_dir():
-                found.update(dict.fromkeys(sorted(_walk(match))))
+                found.update((str(file), file) for file in sorted(_walk(match)))
             elif match == path or match.suffix.lower() in ENDINGS:
-                found[match] = None
+                found[str(match)] = match
     if not found:
         raise InputError(f"{', '.join(names)}: no image there ({', '.join(ENDINGS)})")
-    return list(found)
+    return list(found.values())
 
 
 def _walk(folder: Path) -> Iterator[Path]:

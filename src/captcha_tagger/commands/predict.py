@@ -1,4 +1,4 @@
-"""The predict command: files, folders and globs -> a table for people, or JSON or Parquet.
+"""The predict command: files, folders, globs, addresses -> a table for people, JSON or Parquet.
 
 A file that cannot be read is reported and the rest go on. Printed answers come out batch by
 batch, so that whatever ends the command leaves those before it; a Parquet file comes whole or not
@@ -29,6 +29,7 @@ from captcha_tagger.predict.files import (
 )
 from captcha_tagger.predict.parquet import stream_parquet
 from captcha_tagger.predict.predictor import Prediction, Predictor
+from captcha_tagger.source.named import File
 
 PROGRESS_FROM = 100
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")
@@ -79,11 +80,11 @@ def tag(
     return 1 if num_done < len(files) else 0
 
 
-def _predict(model: Path, how: Read, files: list[Path]) -> Generator[list[Outcome]]:
+def _predict(model: Path, how: Read, files: list[File]) -> Generator[list[Outcome]]:
     """The answers of so many files by the cluster, if params.yaml names one."""
     predictor = Predictor(model, how=how)
     if len(files) > FILES_HERE and (address := _find_cluster()):
-        return predict_on_cluster(address, model, how, files)
+        return predict_on_cluster(address, predictor, files)
     return predict_files(predictor, files)
 
 

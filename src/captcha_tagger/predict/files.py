@@ -6,39 +6,37 @@ thread: so who computes changes no bit.
 
 from collections.abc import Generator, Sequence
 from functools import cache, partial
-from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import in_batches
-from captcha_tagger.base.work.session import open_session
-from captcha_tagger.network.params import Read
+from captcha_tagger.base.work.session import Shared, open_session
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 from captcha_tagger.source.decoding import CRASH, Pixels
-from captcha_tagger.source.reading import read_regular
+from captcha_tagger.source.named import File, read_files
 
 MAX_BYTES = 50_000_000  # of one file
 FILES_HERE = 4000  # which one machine answers sooner than Ray starts
 TASK_BATCHES = 32  # of a cluster: a second's work
 
-Outcome = tuple[Path, Prediction | str]  # a file and what is in it, or why it cannot be used
+Outcome = tuple[File, Prediction | str]  # a file and what is in it, or why it cannot be used
 
 
-def predict_files(predictor: Predictor, files: Sequence[Path]) -> Generator[list[Outcome]]:
+def predict_files(predictor: Predictor, files: Sequence[File]) -> Generator[list[Outcome]]:
     """The answers in the files' order, a batch at a time."""
     return predictor.spread(partial(_answer, predictor), in_batches(files, BATCH))
 
 
 def predict_on_cluster(
-    address: str, model: Path, how: Read, files: Sequence[Path]
+    address: str, predictor: Predictor, files: Sequence[File]
 ) -> Generator[list[Outcome]]:
-    """As predict_files, by tasks that find the model folder and the files under the same paths.
+    """As predict_files, by tasks that find the files under the same paths or addresses.
 
     Where an image ends every process that decodes it, its batch is answered image by image.
     """
-    answer = partial(answer_batches, model=model, how=how)
     with open_session(address) as session:
+        answer = partial(answer_batches, predictor=session.share(predictor))
 
-        def answer_one_by_one(batch: Sequence[Path]) -> list[list[Outcome]]:
+        def answer_one_by_one(batch: Sequence[File]) -> list[list[Outcome]]:
             alone = ([[file]] for file in batch)
             found = session.map_batches(answer, alone, on_crash=_report_crash)
             return [[outcome for (outcomes,) in found for outcome in outcomes]]
@@ -48,25 +46,24 @@ def predict_on_cluster(
             yield from found
 
 
-def _report_crash(files: Sequence[Path]) -> list[list[Outcome]]:
+def _report_crash(files: Sequence[File]) -> list[list[Outcome]]:
     return [[(file, CRASH) for file in files]]
 
 
 def answer_batches(
-    batches: Sequence[Sequence[Path]], model: Path, how: Read
+    batches: Sequence[Sequence[File]], predictor: Shared[Predictor]
 ) -> list[list[Outcome]]:
-    """The answers of the batches, by a model that this process loads but once."""
-    predictor = _load(model, how)
-    return [_answer(predictor, files) for files in batches]
+    """The answers of the batches, by a model that this process is handed but once."""
+    return [_answer(_load(predictor), files) for files in batches]
 
 
 @cache
-def _load(model: Path, how: Read) -> Predictor:
-    return Predictor(model, how=how)
+def _load(predictor: Shared[Predictor]) -> Predictor:
+    return predictor.get()
 
 
-def _answer(predictor: Predictor, files: Sequence[Path]) -> list[Outcome]:
-    decoded = [_decode(predictor, file) for file in files]
+def _answer(predictor: Predictor, files: Sequence[File]) -> list[Outcome]:
+    decoded = [_decode(predictor, content) for content in read_files(files, MAX_BYTES)]
     found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
     return [
         (file, pixels if isinstance(pixels, str) else next(found))
@@ -74,10 +71,8 @@ def _answer(predictor: Predictor, files: Sequence[Path]) -> list[Outcome]:
     ]
 
 
-def _decode(predictor: Predictor, file: Path) -> Pixels | str:
+def _decode(predictor: Predictor, content: bytes | InputError) -> Pixels | str:
     try:
-        return predictor.decode(read_regular(file, MAX_BYTES))
+        return str(content) if isinstance(content, InputError) else predictor.decode(content)
     except InputError as error:
         return str(error)
-    except OSError as error:
-        return error.strerror or str(error)

@@ -8,10 +8,11 @@ from typing import Any
 from captcha_tagger.base.files import atomic_file
 from captcha_tagger.base.shown import escape
 from captcha_tagger.predict.predictor import Prediction
+from captcha_tagger.source.named import File
 
 GROUP = 10_000  # rows that are compressed and read together
 
-Answers = Iterable[tuple[Path, Prediction | str]]  # of each file, or why there is none
+Answers = Iterable[tuple[File, Prediction | str]]  # of each file, or why there is none
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def stream_parquet(path: Path) -> Iterator[Callable[[Answers], None]]:
         flush()
 
 
-def _as_row(file: Path, answer: Prediction | str) -> dict[str, Any]:
+def _as_row(file: File, answer: Prediction | str) -> dict[str, Any]:
     if isinstance(answer, str):
         return {"file": escape(str(file)), "error": answer}
     row = answer.as_dict()

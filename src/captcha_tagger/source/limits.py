@@ -17,6 +17,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tiff", ".tif")
 CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 MOST_PIXELS = 178_956_970  # Pillow opens no larger image
 FULL = "ingest.max_total_bytes is reached before it"
+MORE = "; ingest.max_file_bytes allows no more"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import is_stored
 from captcha_tagger.source.archive import open_archive, read_entry
 from captcha_tagger.source.limits import (
+    MORE,
     Found,
     Limits,
     Listed,
@@ -207,7 +208,7 @@ def _read_file(listed: Listed, root: Path, limits: Limits) -> Found:
             _check_link(root, path)
         return Found(name, data=read_regular(path, limits.max_file_bytes))
     except TooManyBytesError as error:
-        return Found(name, refusal=f"{error}; ingest.max_file_bytes allows no more")
+        return Found(name, refusal=f"{error}{MORE}")
     except InputError as error:
         return Found(name, refusal=str(error))
     except OSError as error:

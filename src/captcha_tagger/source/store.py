@@ -9,7 +9,7 @@ import hashlib
 import posixpath
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from captcha_tagger.base.errors import FULL_DISK, InputError, hide_password
 from captcha_tagger.base.work.processes import in_batches
-from captcha_tagger.source.limits import Found, Limits, Listed, Read, check_count, refuse
+from captcha_tagger.source.limits import MORE, Found, Limits, Listed, Read, check_count, refuse
+from captcha_tagger.source.reading import TooManyBytesError
 
 PACKAGES = {"s3": "dvc-s3", "gs": "dvc-gs"}  # DVC's file systems, which bring fsspec's along
 ADDRESS = re.compile(r"(s3|gs)://([\w.-]+(?:/[^/?#]+)*)/?")
@@ -46,13 +47,17 @@ class Store(NamedTuple):
         """Whether it is one object, such as a zip; InputError where there is nothing."""
         return self._look()["type"] == "file"
 
+    def measure(self) -> int:
+        """The number of bytes of the one object."""
+        return int(self._look()["size"])
+
     def identify(self) -> str:
         """A word that changes with the content of the one object."""
         return _identify(self._look())
 
     def fetch(self, folder: Path, limits: Limits) -> Path:
         """Put the one object into the folder."""
-        num_bytes = self._look()["size"]
+        num_bytes = self.measure()
         if num_bytes > limits.max_total_bytes:
             raise InputError(
                 f"{self.address}: {num_bytes} bytes are more than ingest.max_total_bytes"
@@ -77,17 +82,27 @@ class Store(NamedTuple):
     def read(self, files: Iterable[Listed], limits: Limits) -> Iterator[Found]:
         """The files, or why they are refused."""
         for batch in in_batches(files, AT_ONCE):
-            refusals = [refuse(listed) or _refuse_object(listed, limits) for listed in batch]
-            wanted = [
-                listed
-                for listed, refusal in zip(batch, refusals, strict=True)
-                if not refusal and listed.num_bytes
-            ]
-            data = dict(zip(wanted, self._fetch_all(wanted), strict=True))
+            refusals = [refuse(listed) for listed in batch]
+            wanted = [one for one, refusal in zip(batch, refusals, strict=True) if not refusal]
+            contents = iter(self.fetch_all(wanted, limits.max_file_bytes))
             for listed, refusal in zip(batch, refusals, strict=True):
-                yield refusal or Found(listed.name, data=data.get(listed, b""))
+                yield refusal or _as_found(listed.name, next(contents))
 
-    def _fetch_all(self, files: list[Listed]) -> list[bytes]:
+    def fetch_all(self, files: Sequence[Listed], max_bytes: int) -> list[bytes | InputError]:
+        """The contents in the order of the objects below the address, or why one is not fetched."""
+        refusals = [_refuse_object(listed, max_bytes) for listed in files]
+        wanted = [
+            listed
+            for listed, refusal in zip(files, refusals, strict=True)
+            if not refusal and listed.num_bytes
+        ]
+        data = dict(zip(wanted, self._fetch(wanted), strict=True))
+        return [
+            refusal or data.get(listed, b"")
+            for listed, refusal in zip(files, refusals, strict=True)
+        ]
+
+    def _fetch(self, files: list[Listed]) -> list[bytes]:
         if not files:
             return []
         paths = [f"{self.root}/{listed.name}" for listed in files]
@@ -140,7 +155,7 @@ def _answering(address: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
-        raise InputError(f"{address}: no such bucket, folder or zip; set ingest.source") from None
+        raise InputError(f"{address}: no such bucket, folder or file; correct it") from None
     except Exception as error:  # each store has its own
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise  # the disk here, onto which a zip is fetched
@@ -153,10 +168,16 @@ def _identify(info: dict[str, Any]) -> str:
     return f"{info['size']} {info.get('ETag') or info.get('etag')}"
 
 
-def _refuse_object(listed: Listed, limits: Limits) -> Found | None:
+def _refuse_object(listed: Listed, max_bytes: int) -> InputError | None:
     if MISREAD.search(listed.name):
-        return Found(listed.name, refusal="a key that is taken for another's; rename it")
-    if listed.num_bytes <= limits.max_file_bytes:
-        return None
-    reason = f"{listed.num_bytes} bytes are more than {limits.max_file_bytes}"
-    return Found(listed.name, refusal=f"{reason}; ingest.max_file_bytes allows no more")
+        return InputError("a key that is taken for another's; rename it")
+    if listed.num_bytes > max_bytes:
+        return TooManyBytesError(f"{listed.num_bytes} bytes are more than {max_bytes}")
+    return None
+
+
+def _as_found(name: str, content: bytes | InputError) -> Found:
+    if isinstance(content, bytes):
+        return Found(name, data=content)
+    more = isinstance(content, TooManyBytesError)
+    return Found(name, refusal=f"{content}{MORE if more else ''}")

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.address import INSIDE
@@ -38,6 +38,7 @@ ATTEMPTS = 3  # of one item, until it and not chance has ended its process
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 class Session:
@@ -64,6 +65,10 @@ class Session:
         self.address = str(addresses[self._own])  # at which tasks reach this process
         if not self.num_cores:
             raise InputError("compute.cluster: no machine of this Ray has a core to work on")
+
+    def share(self, value: Value) -> "Shared[Value]":
+        """What tasks get the value by, on any machine."""
+        return Shared(self._ray.put(value))
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
         """function(*arguments) from a task of some machine, with a GPU where there are any; begun
@@ -176,6 +181,17 @@ def find_places(nodes: list[dict[str, Any]], own: str, cores: int, gpus: int) ->
         rooms[name] = room - (name == own)
     rounds = range(max(rooms.values()))
     return [name for number in rounds for name, room in rooms.items() if number < room]
+
+
+class Shared(NamedTuple, Generic[Value]):
+    """A value of the process that has the session, which each machine fetches but once."""
+
+    reference: Any
+
+    def get(self) -> Value:
+        """The value, in a task."""
+        value: Value = _import_ray().get(self.reference)
+        return value
 
 
 class Task:
