@@ -53,7 +53,7 @@ from captcha_tagger.drawing.faces import matplotlib_faces
 from captcha_tagger.drawing.sample import write_samples
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import ResumeFile
-from captcha_tagger.metrics.sets import exact_set
+from captcha_tagger.metrics.sets import count, exact_set
 from captcha_tagger.network.backbone_folder import BackboneCard, save_backbone
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.inference import infer
@@ -255,7 +255,7 @@ def digest(model: Tagger) -> str:
 def score(model: Tagger, data: Dataset, machine: Machine) -> float:
     images = data.validation_images(machine.device)
     found = infer(model, images).probs > model.card.threshold
-    return exact_set(found, images.targets.cpu().numpy() > 0.5)
+    return exact_set(count(found, images.targets.cpu().numpy() > 0.5))
 
 
 def reset_memory(machine: Machine) -> None:
