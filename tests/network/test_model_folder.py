@@ -93,6 +93,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "model")
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", [CARD, WEIGHTS])
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link to nowhere", "nothing"])
 def test_a_model_without_a_file_is_said_without_waiting(
