@@ -29,8 +29,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", stay)
     yield tmp_path
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it
+
+
+def stay(*_: object) -> None:
+    """Pytest itself would be MLflow's server from there on, and end with its exit code."""
+    pytest.fail("a server was started")
 
 
 COMMANDS = [["compare", "a", "b"], ["register"], ["predict", "x.png", "--model", "@champion"]]

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from captcha_tagger.evaluate import intervals as intervals_module
 from captcha_tagger.evaluate.intervals import (
     intervals,
     resample_images,
@@ -23,6 +24,21 @@ def test_intervals_contain_their_metric_and_repeat() -> None:
     for name, bound in bounds.items():
         assert 0 < bound["low"] < scores[name] < bound["high"] < 1
     assert len({bound["low"] for bound in bounds.values()}) == len(bounds)
+
+
+def test_how_many_images_are_drawn_at_a_time_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probs, targets = make_scores()
+    predicted, actual = probs > 0.45, targets > 0.5
+    edits = np.arange(40) % 3
+    whole = (
+        resample_images(predicted[None], actual, resamples=100, seed=0),
+        text_intervals(edits, edits + 4, resamples=100, seed=0),
+    )
+    monkeypatch.setattr(intervals_module, "BLOCK_IMAGES", 7)
+    assert resample_images(predicted[None], actual, resamples=100, seed=0) == whole[0]
+    assert text_intervals(edits, edits + 4, resamples=100, seed=0) == whole[1]
 
 
 def test_a_perfect_score_is_not_certain() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import expit
@@ -25,6 +25,7 @@ decisions = SHAPES.flatmap(
 )
 
 
+@settings(deadline=None)
 @given(decisions)
 def test_headlines_equal_scikit_learns(pair: tuple[Bools, Bools]) -> None:
     predicted, actual = pair
