@@ -8,7 +8,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from captcha_tagger.commands.params import load_params
+from captcha_tagger.params import load_params
 from tests.whole import commit_working_tree
 
 READERS = [  # tests that read params
