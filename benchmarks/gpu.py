@@ -46,7 +46,6 @@ from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.backbone.shipped import FOLDER as SHIPPED
 from captcha_tagger.backbone.weights import random_weights
 from captcha_tagger.base.work.processes import count_cores, start_pool
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.drawing.batches import draw_batch
 from captcha_tagger.drawing.faces import matplotlib_faces
@@ -58,6 +57,7 @@ from captcha_tagger.network.backbone_folder import BackboneCard, save_backbone
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.params import Params, load_params
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 ARCHITECTURES = ("compact", "resnet18")

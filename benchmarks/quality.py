@@ -38,7 +38,6 @@ from trials import (
     with_seed,
 )
 
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import fingerprint
@@ -53,6 +52,7 @@ from captcha_tagger.metrics.sets import (
 )
 from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 from captcha_tagger.network.backbone_folder import load_backbone
+from captcha_tagger.params import Params, load_params
 from captcha_tagger.review.trial import TrialAnswers, answer
 
 FEW = (0, 50, 100, 200, 400, None)

@@ -22,8 +22,6 @@ from captcha_tagger.metrics.sets import (
     micro_f1,
 )
 from captcha_tagger.report.alignment import Step, align
-from captcha_tagger.report.charts import draw_chart
-from captcha_tagger.report.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.mistakes import (
     Confusion,
     count_confusions,
@@ -31,6 +29,8 @@ from captcha_tagger.report.mistakes import (
     find_doubtful_names,
 )
 from captcha_tagger.report.page import write_page
+from captcha_tagger.report.plots.charts import draw_chart
+from captcha_tagger.report.plots.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.results import Results
 from captcha_tagger.report.thumbnails import encode_image, pack_evidence
 
