@@ -27,7 +27,7 @@ from machine import describe_machine
 from tabulate import tabulate
 
 from captcha_tagger.base.work.processes import count_cores
-from captcha_tagger.commands.params import load_params
+from captcha_tagger.params import load_params
 
 WARM_UP = 5  # steps
 

@@ -23,8 +23,8 @@ from tabulate import tabulate
 from trials import load_images, split
 
 from captcha_tagger.base.files import hash_file, read_json
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import read_manifest
+from captcha_tagger.params import load_params
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

@@ -18,10 +18,10 @@ import numpy as np
 from tabulate import tabulate
 from trials import FOLDS, change, load_images, parse_changes, split, with_seed
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.engine.compute import set_up
+from captcha_tagger.params import load_params
 from captcha_tagger.review.candidates import rank_candidates
 from captcha_tagger.review.folds import judge
 

@@ -46,18 +46,18 @@ from captcha_tagger.backbone.recipe import Recipe
 from captcha_tagger.backbone.shipped import FOLDER as SHIPPED
 from captcha_tagger.backbone.weights import random_weights
 from captcha_tagger.base.work.processes import count_cores, start_pool
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.drawing.batches import draw_batch
 from captcha_tagger.drawing.faces import matplotlib_faces
 from captcha_tagger.drawing.sample import write_samples
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import ResumeFile
-from captcha_tagger.metrics.sets import exact_set
+from captcha_tagger.metrics.sets import count, exact_set
 from captcha_tagger.network.backbone_folder import BackboneCard, save_backbone
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.params import Params, load_params
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 ARCHITECTURES = ("compact", "resnet18")
@@ -255,7 +255,7 @@ def digest(model: Tagger) -> str:
 def score(model: Tagger, data: Dataset, machine: Machine) -> float:
     images = data.validation_images(machine.device)
     found = infer(model, images).probs > model.card.threshold
-    return exact_set(found, images.targets.cpu().numpy() > 0.5)
+    return exact_set(count(found, images.targets.cpu().numpy() > 0.5))
 
 
 def reset_memory(machine: Machine) -> None:

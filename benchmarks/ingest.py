@@ -33,12 +33,12 @@ from ruamel.yaml import YAML
 from steps import measure as measure_seconds
 
 from captcha_tagger.base.files import write_json
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.dataset import load_dataset
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.params import load_params
 from captcha_tagger.training.objective import Plan, TaggerObjective
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,13 +21,13 @@ from tabulate import tabulate
 from trials import change, load_images, parse_changes, split, train, with_seed
 
 from captcha_tagger.backbone.shipped import FOLDER
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.labels import encode_texts, make_vocabulary
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.label.order import order_images
 from captcha_tagger.label.reader import Reader, Seen, read_by_backbone
+from captcha_tagger.params import Params, load_params
 
 COLUMNS = ["images", "order", "seed", "right at first %", "shown", "typed", "right %"]
 BATCH = 64

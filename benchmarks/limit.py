@@ -31,8 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from trials import parse_names
 
 from captcha_tagger.base.work.processes import count_cores
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.engine.compute import Machine, set_up
+from captcha_tagger.params import load_params
 
 SIZE = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices
 COPIED = {"cpu": 1 << 28, "cuda": 1 << 31}  # bytes, beyond every cache

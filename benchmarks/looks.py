@@ -25,10 +25,10 @@ from tabulate import tabulate
 from training import PEERS, Bench, ask
 from trials import change, load_images, parse_changes, split, with_seed
 
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.evaluate.intervals import wilson
+from captcha_tagger.params import Params, load_params
 from captcha_tagger.review.trial import answer
 
 KERAS = "keras-ctc"

@@ -14,8 +14,8 @@ from pathlib import Path
 from environments import make_environment
 from trials import load_images, set_aside
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.evaluate.intervals import wilson
+from captcha_tagger.params import load_params
 
 PACKAGE = "ddddocr==1.6.1"
 READ = """

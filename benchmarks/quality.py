@@ -17,6 +17,8 @@ experiment captcha-tagger-quality has a run for each table.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,6 @@ from trials import (
     with_seed,
 )
 
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.resume import fingerprint
@@ -44,11 +45,14 @@ from captcha_tagger.evaluate.intervals import resample_images, resample_texts
 from captcha_tagger.metrics.sets import (
     HEADLINES,
     Bools,
+    count,
+    count_constant,
     exact_set,
     label_accuracy,
 )
 from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate
 from captcha_tagger.network.backbone_folder import load_backbone
+from captcha_tagger.params import Params, load_params
 from captcha_tagger.review.trial import TrialAnswers, answer
 
 FEW = (0, 50, 100, 200, 400, None)
@@ -123,15 +127,15 @@ def few_labels(bench: Bench) -> None:
     """
     rows = []
     knows_labels = load_backbone(bench.args.backbone)[0].alphabet
-    for count in FEW if knows_labels else FEW[1:]:
+    for few in FEW if knows_labels else FEW[1:]:
         scores = []
         for draw in range(DRAWS):
-            trial = with_seed(bench.params, draw, train_images=count)
+            trial = with_seed(bench.params, draw, train_images=few)
             _, found = bench.answer(split(bench.data, trial), trial)
             scores.append([*found.values()])
         mean, spread = np.mean(scores, 0), np.std(scores, 0, ddof=1)
         cells = [f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True)]
-        rows.append(["all" if count is None else count, *cells])
+        rows.append(["all" if few is None else few, *cells])
         print(rows[-1], flush=True)
     bench.say_table(rows, ["training images", *HEADLINES])
 
@@ -143,7 +147,7 @@ def phases(bench: Bench) -> None:
         trial = with_seed(change(bench.params, changes), 0)
         data = split(bench.data, trial)
         targets = data.targets[data.validation] > 0.5
-        none = np.zeros_like(targets)
+        none = count_constant(False, targets)
         _, epochs = train(data, bench.args.backbone, trial, bench.machine)
         frozen = [row for row in epochs if row["phase"] == "train_head"][-1]
         tuned = epochs[epochs.index(frozen) + 1 :]
@@ -153,7 +157,7 @@ def phases(bench: Bench) -> None:
         rows.append(
             [
                 name,
-                f"{label_accuracy(none, targets):.4f} / {exact_set(none, targets):.4f}",
+                f"{label_accuracy(none):.4f} / {exact_set(none):.4f}",
                 *(f"{row['label_accuracy']:.4f} / {row['exact_set']:.4f}" for row in
                   (frozen, tuned[-1])),
                 *(f"{row['validation_loss']:.4f}" for row in (frozen, tuned[0], tuned[-1])),
@@ -180,7 +184,8 @@ def held_out(bench: Bench) -> None:
 
 def score(one: TrialAnswers) -> dict[str, float]:
     predicted, actual = one.probs > one.threshold, one.targets > 0.5
-    return {name: metric(predicted, actual) for name, metric in HEADLINES.items()}
+    counts = count(predicted, actual)
+    return {name: metric(counts) for name, metric in HEADLINES.items()}
 
 
 def mistakes(one: TrialAnswers, data: Dataset) -> list[tuple[int, str, str]]:
@@ -196,13 +201,14 @@ def mistakes(one: TrialAnswers, data: Dataset) -> list[tuple[int, str, str]]:
 def say_pooled(bench: Bench, answers: list[TrialAnswers]) -> None:
     """Each metric over all seeds with its interval over images, and each seed's alone."""
     predicted, actual = stack_seeds(answers, bench.args.seeds)
-    pooled = np.concatenate(predicted), np.tile(actual, (len(predicted), 1))
+    alone = [count(one, actual) for one in predicted]
+    pooled = reduce(add, alone)
     bounds = resample_images(predicted, actual, resamples=RESAMPLES, seed=0)
-    right = int((pooled[0] == pooled[1]).all(1).sum())
-    bench.say(f"\n{right} exact sets of {len(pooled[0])} answers about {len(actual)} images:\n")
+    answered = f"{pooled.exact} exact sets of {pooled.images} answers"
+    bench.say(f"\n{answered} about {len(actual)} images:\n")
     rows = [
-        [name, metric(*pooled), bounds[name]["low"], bounds[name]["high"],
-         *(metric(one, actual) for one in predicted)]
+        [name, metric(pooled), bounds[name]["low"], bounds[name]["high"],
+         *(metric(one) for one in alone)]
         for name, metric in HEADLINES.items()
     ]  # fmt: skip
     seeds = [f"seed {seed}" for seed in range(len(predicted))]

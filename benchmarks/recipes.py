@@ -35,12 +35,12 @@ from trials import (
     with_seed,
 )
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.compare.differences import mcnemar
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.params import load_params
 from captcha_tagger.review.trial import answer
 from captcha_tagger.training import fitting
 

@@ -19,13 +19,13 @@ from PIL import Image, ImageFilter
 from tabulate import tabulate
 
 from captcha_tagger.base.files import atomic_file
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.dataset import load_dataset
 from captcha_tagger.engine.compute import set_up
-from captcha_tagger.metrics.sets import exact_set
+from captcha_tagger.metrics.sets import count, exact_set
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.model_folder import load_model
-from captcha_tagger.report import style
+from captcha_tagger.params import load_params
+from captcha_tagger.report.plots import style
 
 Pixels = NDArray[np.uint8]
 
@@ -101,7 +101,7 @@ def main() -> None:
             validation=everything,
         )
         probs = infer(model, part.validation_images(machine.device)).probs
-        return exact_set(probs > model.card.threshold, actual)
+        return exact_set(count(probs > model.card.threshold, actual))
 
     rows = []
     for name, (change, amounts) in CORRUPTIONS.items():

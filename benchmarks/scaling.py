@@ -23,7 +23,6 @@ import torch
 from machine import describe_machine
 from steps import make_model, make_step
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.data.pixels import PixelWriter, Shape
 from captcha_tagger.drawing.sample import write_samples
@@ -31,6 +30,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.ingest.ingest import Asked, judge_batch, limits_of, write_part
 from captcha_tagger.ingest.known_texts import Known
 from captcha_tagger.ingest.verdicts import SeenPixels, format_outcome
+from captcha_tagger.params import load_params
 from captcha_tagger.source.source import open_source
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)

@@ -38,11 +38,11 @@ from trials import FOLDS, ORIGINAL, change, load_images, parse_names, split
 from captcha_tagger.base.files import atomic_file, write_json
 from captcha_tagger.base.places import source_folder, state_folder
 from captcha_tagger.base.work.processes import count_cores
-from captcha_tagger.commands.params import Params, load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import set_up
 from captcha_tagger.evaluate.intervals import wilson
 from captcha_tagger.network.model_folder import save_model
+from captcha_tagger.params import Params, load_params
 from captcha_tagger.training.start import start_tagger
 
 WORKERS = Path(__file__).resolve().parent / "peers"

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from captcha_tagger.commands.params import Params
 from captcha_tagger.data.dataset import Dataset, load_unsplit
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.params import Params
 from captcha_tagger.review import trial
 from captcha_tagger.review.folds import part
 from captcha_tagger.review.trial import PHASES

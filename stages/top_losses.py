@@ -10,10 +10,10 @@ from captcha_tagger.base import stage
 from captcha_tagger.base.files import atomic_folder
 from captcha_tagger.base.record import record_now
 from captcha_tagger.base.settings import load_section, read_params
-from captcha_tagger.report.figures import draw_curves, draw_data, draw_labels, draw_top_losses
 from captcha_tagger.report.mistakes import write_doubtful_names, write_top_losses
 from captcha_tagger.report.model_card import write_model_card
 from captcha_tagger.report.params import TopLosses
+from captcha_tagger.report.plots.figures import draw_curves, draw_data, draw_labels, draw_top_losses
 from captcha_tagger.report.report import write_report
 from captcha_tagger.report.results import load_results
 

@@ -11,7 +11,7 @@ import grimp
 import pytest
 import yaml
 
-from captcha_tagger.commands.params import Params, load_params
+from captcha_tagger.params import Params, load_params
 from tests.conftest import Finished
 from tests.repository import PACKAGE, PARAMS_FILE, ROOT
 from tests.whole import copy_repository, run_dvc

@@ -14,7 +14,6 @@ from progress import Progress, read_job
 from captcha_tagger.backbone.params import Backbone
 from captcha_tagger.backbone.weights import random_weights
 from captcha_tagger.base.files import write_json
-from captcha_tagger.commands.params import Params
 from captcha_tagger.data.dataset import Dataset, load_dataset
 from captcha_tagger.data.manifest import read_manifest
 from captcha_tagger.engine.compute import set_up
@@ -23,6 +22,7 @@ from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.network.backbone_folder import BackboneCard, save_backbone
 from captcha_tagger.network.card import Architecture
 from captcha_tagger.network.inference import infer
+from captcha_tagger.params import Params
 from captcha_tagger.training import fitting
 from captcha_tagger.training.phases import augment_samples, fine_tune, train_head, write_phase
 from captcha_tagger.training.start import start_tagger

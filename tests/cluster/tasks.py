@@ -10,7 +10,7 @@ from typing import Any
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.ingest.ingest import Asked, Judged, judge_batch
 from captcha_tagger.predict.files import Outcome, answer_batches
-from captcha_tagger.source.named import File
+from captcha_tagger.predict.named import File
 
 POISON = -1
 

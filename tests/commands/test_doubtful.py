@@ -4,7 +4,7 @@ import pytest
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.commands.doubtful import propose_corrections
-from captcha_tagger.commands.params import load_params
+from captcha_tagger.params import load_params
 from tests.repository import PARAMS_FILE
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from captcha_tagger.commands.cli import main
+from tests.servers import free_port
 from tests.tracking.repository import make_repository
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
@@ -28,8 +29,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", stay)
     yield tmp_path
     os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow sets it
+
+
+def stay(*_: object) -> None:
+    """Pytest itself would be MLflow's server from there on, and end with its exit code."""
+    pytest.fail("a server was started")
 
 
 COMMANDS = [["compare", "a", "b"], ["register"], ["predict", "x.png", "--model", "@champion"]]
@@ -55,6 +62,29 @@ def test_reading_creates_no_store(
     assert code == 2
     assert "nothing is recorded yet" in said
     assert {path.name for path in folder.iterdir()} == {"dvc.yaml", "x.png"}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+@pytest.mark.parametrize("store", ["a server that is down", "a damaged database"])
+def test_a_store_that_does_not_answer_is_one_line(
+    folder: Path,
+    words: list[str],
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each was a traceback."""
+    for name in ("dvc.yaml", "x.png"):
+        (folder / name).touch()
+    if store == "a damaged database":
+        (folder / "mlflow.db").write_text("no database")
+    else:
+        address = f"http://me:secret@127.0.0.1:{free_port()}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    code, said = run(capsys, *words)
+    assert code == 1
+    assert "the MLflow store does not answer" in said
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\nschema: '2.0'\n", "a: [", "- 1\n", "\t"])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.labels import encode_texts, label_set, make_vocabulary, read_text
+from captcha_tagger.params import load_params
 from tests.repository import PARAMS_FILE
 
 PATTERN = load_params(PARAMS_FILE).ingest.name_pattern

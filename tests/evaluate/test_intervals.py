@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from captcha_tagger.evaluate import intervals as intervals_module
 from captcha_tagger.evaluate.intervals import (
     intervals,
     resample_images,
@@ -16,18 +17,33 @@ from tests.metrics.test_sets import make_scores
 
 def test_intervals_contain_their_metric_and_repeat() -> None:
     probs, targets = make_scores()
-    scores = score(probs, targets, 0.45)
-    bounds = intervals(probs, targets, 0.45, resamples=200, seed=0)
-    assert bounds == intervals(probs, targets, 0.45, resamples=200, seed=0)
+    scores = score(probs, probs > 0.45, targets > 0.5)
+    bounds = intervals(probs > 0.45, targets > 0.5, resamples=200, seed=0)
+    assert bounds == intervals(probs > 0.45, targets > 0.5, resamples=200, seed=0)
     assert set(bounds) == {"label_accuracy", "exact_set", "micro_f1", "macro_f1"}
     for name, bound in bounds.items():
         assert 0 < bound["low"] < scores[name] < bound["high"] < 1
     assert len({bound["low"] for bound in bounds.values()}) == len(bounds)
 
 
+def test_how_many_images_are_drawn_at_a_time_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probs, targets = make_scores()
+    predicted, actual = probs > 0.45, targets > 0.5
+    edits = np.arange(40) % 3
+    whole = (
+        resample_images(predicted[None], actual, resamples=100, seed=0),
+        text_intervals(edits, edits + 4, resamples=100, seed=0),
+    )
+    monkeypatch.setattr(intervals_module, "BLOCK_IMAGES", 7)
+    assert resample_images(predicted[None], actual, resamples=100, seed=0) == whole[0]
+    assert text_intervals(edits, edits + 4, resamples=100, seed=0) == whole[1]
+
+
 def test_a_perfect_score_is_not_certain() -> None:
     _, targets = make_scores()
-    bounds = intervals(targets, targets, 0.5, resamples=100, seed=0)
+    bounds = intervals(targets > 0.5, targets > 0.5, resamples=100, seed=0)
     assert all(0.85 < bound["low"] < 1 == bound["high"] for bound in bounds.values())
 
 
@@ -53,7 +69,7 @@ def test_one_mistake_does_not_make_a_perfect_score_more_certain() -> None:
     missed = targets.copy()
     missed[np.argmax(targets[:, 0]), 0] = 0
     perfect, worse = (
-        intervals(probs, targets, 0.5, resamples=300, seed=0) for probs in (targets, missed)
+        intervals(probs > 0.5, targets > 0.5, resamples=300, seed=0) for probs in (targets, missed)
     )
     for name in HEADLINES:
         assert worse[name]["low"] <= perfect[name]["low"]
@@ -71,12 +87,8 @@ def test_another_mistake_raises_no_end_of_an_interval(
     worse = wrong.copy()
     worse[generator.integers(images), generator.integers(4)] = True
     before, after = (
-        intervals(
-            (targets ^ flips).astype(np.float32), targets.astype(np.float32), 0.5,
-            resamples=50, seed=0,
-        )
-        for flips in (wrong, worse)
-    )  # fmt: skip
+        intervals(targets ^ flips, targets, resamples=50, seed=0) for flips in (wrong, worse)
+    )
     for name in HEADLINES:
         for end in ("low", "high"):
             assert after[name][end] <= before[name][end] + 1e-9

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import read_manifest
 from captcha_tagger.ingest.case import choose_case
 from captcha_tagger.ingest.ingest import ingest
 from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Found
 from tests.hostile import png
 from tests.repository import PARAMS_FILE

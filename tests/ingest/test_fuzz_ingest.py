@@ -10,10 +10,10 @@ from PIL import Image
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_table
 from captcha_tagger.base.shown import UNFIT
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import read_manifest
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.ingest import ingest as intake
+from captcha_tagger.params import load_params
 from tests.hostile import TEXTS, draw, encode, pack, png
 from tests.repository import PARAMS_FILE
 

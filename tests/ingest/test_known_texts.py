@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.ingest.known_texts import read_known_texts
+from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Listed
 from tests.repository import PARAMS_FILE
 

@@ -3,9 +3,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.ingest.shape import choose_shape
+from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Found
 from tests.repository import PARAMS_FILE
 

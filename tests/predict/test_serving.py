@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import limit_memory
 from captcha_tagger.commands.cli import main
-from captcha_tagger.commands.images import find_images
 from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import load_model, save_model
 from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.predict.images import find_images
 from captcha_tagger.predict.predictor import BATCH, Predictor, fold_batch_norms
 from captcha_tagger.predict.serving import ServedTagger
 from tests.bombs import scan_jpeg

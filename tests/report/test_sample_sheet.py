@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.sheet import SHEET_IMAGES, pick_samples
+from captcha_tagger.params import load_params
 from captcha_tagger.training.phases import augment_samples
 from tests.conftest import VOCABULARY, make_arrays
 from tests.repository import PARAMS_FILE

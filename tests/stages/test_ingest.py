@@ -11,11 +11,11 @@ from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json, read_table
-from captcha_tagger.commands.params import load_params
 from captcha_tagger.data.manifest import iterate_manifest, read_manifest
 from captcha_tagger.data.pixels import open_pixels
 from captcha_tagger.ingest import ingest as intake
 from captcha_tagger.ingest.summary import summarize, write_summary
+from captcha_tagger.params import load_params
 from captcha_tagger.source.decoding import decode
 from tests.hostile import TEXTS, draw, encode, fill_folder, pack, png
 from tests.repository import PARAMS_FILE, ROOT

@@ -141,14 +141,14 @@ def _at_least(least: int) -> Callable[[str], int]:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.commands.check import check
+    from captcha_tagger.adopt.check import check
 
     check()
     return 0
 
 
 def _adopt(arguments: argparse.Namespace) -> int:
-    from captcha_tagger.commands.adopt import adopt
+    from captcha_tagger.adopt.adopt import adopt
 
     adopt(
         arguments.source,
@@ -161,7 +161,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
 
 def _doubtful(arguments: argparse.Namespace) -> int:
     from captcha_tagger.commands.doubtful import propose_corrections
-    from captcha_tagger.commands.params import load_params
+    from captcha_tagger.params import load_params
 
     params = load_params()
     out = arguments.out or Path(params.ingest.corrections)
@@ -173,9 +173,9 @@ def _doubtful(arguments: argparse.Namespace) -> int:
 def _lr_find(arguments: argparse.Namespace) -> int:
     from captcha_tagger.base.files import check_output
     from captcha_tagger.commands.lr_find import draw_range_test, find_rate
-    from captcha_tagger.commands.params import load_params
     from captcha_tagger.data.dataset import load_dataset
     from captcha_tagger.engine.compute import set_up
+    from captcha_tagger.params import load_params
     from captcha_tagger.training.start import start_tagger
 
     data = Path("data")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import check_output
-from captcha_tagger.commands.params import Params
 from captcha_tagger.data.dataset import load_unsplit
 from captcha_tagger.engine.compute import set_up
+from captcha_tagger.params import Params
 from captcha_tagger.review.candidates import append_candidates, rank_candidates, read_known
 from captcha_tagger.review.folds import judge
 

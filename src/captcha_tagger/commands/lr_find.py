@@ -15,7 +15,7 @@ from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.report import style
+from captcha_tagger.report.plots import style
 from captcha_tagger.training.objective import Plan, TaggerObjective, set_mode
 from captcha_tagger.training.params import TrainHead
 

@@ -19,7 +19,6 @@ from captcha_tagger.base.files import check_output
 from captcha_tagger.base.settings import PARAMS, read_params
 from captcha_tagger.base.shown import escape
 from captcha_tagger.base.work.address import load_address
-from captcha_tagger.commands.images import find_images
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.predict.files import (
     FILES_HERE,
@@ -27,9 +26,10 @@ from captcha_tagger.predict.files import (
     predict_files,
     predict_on_cluster,
 )
+from captcha_tagger.predict.images import find_images
+from captcha_tagger.predict.named import File
 from captcha_tagger.predict.parquet import stream_parquet
 from captcha_tagger.predict.predictor import Prediction, Predictor
-from captcha_tagger.source.named import File
 
 PROGRESS_FROM = 100
 REFERENCE = re.compile(r"[0-9a-f]{32}|@?[\w-]+|[\w-]+@[\w-]+|models:/.+|runs:/.+")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from captcha_tagger.base.settings import PARAMS, read_params, validate
 from captcha_tagger.base.work.address import load_address
-from captcha_tagger.commands.params import Params
+from captcha_tagger.params import Params
 from captcha_tagger.sweep.plan import Settings, change, describe, list_trials, read_choices
 from captcha_tagger.sweep.proposals import TrialList
 from captcha_tagger.sweep.search import Search

@@ -7,9 +7,9 @@ from typing import Any
 
 from captcha_tagger.compare.differences import Differences, ImagePair
 from captcha_tagger.compare.side import ScoredImage, Side
-from captcha_tagger.report.charts import draw_chart
-from captcha_tagger.report.curves import plot_epochs
 from captcha_tagger.report.page import write_page
+from captcha_tagger.report.plots.charts import draw_chart
+from captcha_tagger.report.plots.curves import plot_epochs
 from captcha_tagger.report.report import CAPTIONS
 from captcha_tagger.report.thumbnails import encode_image
 

@@ -1,37 +1,39 @@
-"""The validation part block by block, so that memory holds its texts, and not its images.
+"""The validation part block by block, so that memory holds neither its images nor its texts.
 
 data/ingest/ and data/split/ -> HeldOut. No torch.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.data.manifest import Row, iterate_manifest
+from captcha_tagger.data.manifest import Row, iterate_manifest, open_manifest
 from captcha_tagger.data.parts import read_parts
 from captcha_tagger.data.pixels import BLOCK_BYTES, Pixels, Shape, open_pixels
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The sorted rows of the manifest that are held out, and their texts; all else is on disk."""
+    """The sorted rows of the manifest that are held out; all else is on disk."""
 
     ingest: Path
     shape: Shape
     rows: NDArray[np.int64]
-    texts: list[str]
+    texts: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def files(self) -> Iterator[str]:
-        """Their paths in the source, read anew."""
-        return (row.file for row in _iterate_held_out(self.ingest, self.rows))
+    def described(self) -> Iterator[Row]:
+        """Their rows of the manifest, read anew."""
+        return _iterate_held_out(self.ingest, self.rows)
 
     def pixels(self, positions: slice | NDArray[np.int64]) -> Pixels:
         """The pixels at these positions among the rows (images, channels, height, width), copied.
@@ -60,14 +62,38 @@ def open_held_out(ingest: Path, split: Path) -> HeldOut:
         raise InputError(f"{split}: no image is held out; run dvc repro split")
     if (np.diff(rows) <= 0).any():
         raise InputError(f"{split}: its rows are not sorted; run dvc repro split")
-    num_rows = sum(1 for _ in iterate_manifest(ingest / "manifest.jsonl"))
-    if num_rows != len(pixels):
-        raise InputError(f"{ingest}: {num_rows} rows of {len(pixels)} images; run dvc repro ingest")
-    texts = [row.text for row in _iterate_held_out(ingest, rows)]
-    return HeldOut(ingest, Shape(*pixels.shape[1:]), rows, texts)
+    manifest = open_manifest(ingest / "manifest.jsonl")
+    if len(manifest) != len(pixels):
+        reason = f"{len(manifest)} rows of {len(pixels)} images"
+        raise InputError(f"{ingest}: {reason}; run dvc repro ingest")
+    deque(manifest, maxlen=0)  # every line is looked at
+    return HeldOut(ingest, Shape(*pixels.shape[1:]), rows, _Texts(ingest, manifest, rows))
+
+
+class _Texts(Sequence[str]):
+    """The texts of such rows, read when they are asked for."""
+
+    def __init__(self, ingest: Path, manifest: Sequence[Row], rows: NDArray[np.int64]) -> None:
+        self._ingest, self._manifest, self._rows = ingest, manifest, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.text for row in _iterate_held_out(self._ingest, self._rows))
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._manifest[row].text for row in self._rows[index]]
+        return self._manifest[self._rows[index]].text
 
 
 def _iterate_held_out(ingest: Path, rows: NDArray[np.int64]) -> Iterator[Row]:
-    held_out = np.zeros(rows[-1] + 1, bool)
-    held_out[rows] = True
-    return compress(iterate_manifest(ingest / "manifest.jsonl"), map(bool, held_out))
+    manifest, last = iterate_manifest(ingest / "manifest.jsonl"), -1
+    for row in rows:
+        yield from islice(manifest, int(row) - last - 1, int(row) - last)
+        last = int(row)

@@ -23,6 +23,8 @@ from captcha_tagger.network.params import Read
 from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
 
+Losses = tuple[NDArray[np.int64], NDArray[np.float32]]  # of images by their positions
+
 
 def ask(
     model: Tagger,
@@ -43,29 +45,38 @@ def ask(
             f"the images are {tuple(images.shape)}, the model's {wanted}; run dvc repro"
         )
     model.eval()
-    losses = _answer_all(model, images, how, folder, device)
-    shown = np.sort(np.argsort(-losses, kind="stable")[:evidence_images])
+    shown = _answer_all(model, images, how, folder, device, evidence_images)
     write_evidence(folder, shown, infer_evidence(model, images, shown, device))
 
 
 @torch.no_grad()
 def _answer_all(
-    model: Tagger, images: HeldOut, how: Read, folder: Path, device: torch.device
-) -> NDArray[np.float32]:
-    """Write logits and readings; each image's mean loss over the labels (images,)."""
-    card, losses = model.card, np.empty(len(images), np.float32)
+    model: Tagger, images: HeldOut, how: Read, folder: Path, device: torch.device, num_worst: int
+) -> NDArray[np.int64]:
+    """Write logits and readings; the sorted positions of so many images with the highest loss."""
+    card, worst = model.card, (np.empty(0, np.int64), np.empty(0, np.float32))
     reads = card.head == "ctc"
     with write_answers(folder, images.rows, len(card.vocabulary), reads=reads) as add:
         for batch, pixels in images.batches(BATCH):
             answer = model.answer(torch.from_numpy(pixels).to(device))
             logits, readings = answer.logits.cpu().numpy(), list[Reading]()
             if answer.log_probs is not None:
-                found = answer.log_probs.cpu().numpy()
-                readings = read(found, card.vocabulary, card.width, how)
+                log_probs = answer.log_probs.cpu().numpy()
+                readings = read(log_probs, card.vocabulary, card.width, how)
             targets = encode_texts(images.texts[batch], card.vocabulary)
-            losses[batch] = binary_cross_entropy(logits, targets).mean(1)
+            losses = binary_cross_entropy(logits, targets).mean(1)
+            found = np.arange(batch.start, batch.stop), losses
+            worst = _keep_worst(worst, found, num_worst)
             add(logits, readings)
-    return losses
+    return np.sort(worst[0])
+
+
+def _keep_worst(kept: Losses, more: Losses, num_worst: int) -> Losses:
+    """The images of both with the highest mean loss over the labels; of equals the first."""
+    positions = np.concatenate([kept[0], more[0]])
+    losses = np.concatenate([kept[1], more[1]])
+    order = np.argsort(-losses, kind="stable")[:num_worst]
+    return positions[order], losses[order]
 
 
 def infer_evidence(

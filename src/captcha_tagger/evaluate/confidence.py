@@ -6,7 +6,9 @@ Confidences and whether each text is right (images,) -> rows of tables.
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.base.scratch import Allocate, blocks, join
 from captcha_tagger.evaluate.intervals import wilson
+from captcha_tagger.metrics.precision_recall import BLOCK, Ranking, spread
 
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)  # finer where models are sure
 COVERAGE_POINTS = 200
@@ -17,35 +19,42 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-def bin_confidences(confidences: Floats, right: Bools) -> list[list[float]]:
+def bin_confidences(
+    confidences: Floats, right: Bools, allocate: Allocate = np.empty
+) -> list[list[float]]:
     """Images by confidence, and the share of right texts with its 95 % interval; RELIABILITY."""
-    bins = np.clip(np.searchsorted(EDGES, confidences, side="right") - 1, 0, len(EDGES) - 2)
+    images, num_right = np.zeros((2, len(EDGES) - 1), np.int64)
+    parts = blocks(len(right), BLOCK)
+    for part in parts:
+        bins = _bin(confidences[part])
+        images += np.bincount(bins, minlength=len(images))
+        num_right += np.bincount(bins[right[part]], minlength=len(images))
     rows: list[list[float]] = []
-    for number in np.unique(bins).tolist():
-        inside = right[bins == number]
-        mean = float(confidences[bins == number].mean())
-        bounds = wilson(int(inside.sum()), len(inside))
+    for number in np.flatnonzero(images).tolist():
+        inside = (confidences[part][_bin(confidences[part]) == number] for part in parts)
+        mean = float(join(allocate((images[number],), np.float64), inside).mean())
+        total, hits = int(images[number]), int(num_right[number])
         edges = EDGES[number : number + 2]
-        rows.append([*edges, len(inside), mean, float(inside.mean()), *bounds])
+        rows.append([*edges, total, mean, hits / total, *wilson(hits, total)])
     return rows
 
 
-def cover(confidences: Floats, right: Bools) -> list[list[float]]:
+def _bin(confidences: Floats) -> NDArray[np.int64]:
+    return np.clip(np.searchsorted(EDGES, confidences, side="right") - 1, 0, len(EDGES) - 2)
+
+
+def cover(confidences: Floats, right: Bools, allocate: Allocate = np.empty) -> list[list[float]]:
     """What answering only the surest images gets, from few to all of them; COVERAGE.
 
     Images of one confidence are answered together; thinned to points that a plot can tell apart.
     """
-    order = np.argsort(-confidences, kind="stable")
-    sorted_confidences, wrong = confidences[order], np.cumsum(~right[order])
-    ends = np.flatnonzero(np.append(np.diff(sorted_confidences) < 0, True))
-    picks = ends[np.unique(np.linspace(0, len(ends) - 1, COVERAGE_POINTS).astype(int))]
+    wrong_texts = np.logical_not(right, out=allocate(right.shape, bool))
+    ranking = Ranking(confidences, wrong_texts, allocate)
+    last = ranking.num_distinct - 1
+    picked = ranking.pick(last - spread(last + 1, COVERAGE_POINTS)[::-1])
+    wrong, images = ranking.count(picked)
+    rows = zip(images.tolist(), picked.tolist(), wrong.tolist(), strict=True)
     return [
-        [
-            int(end) + 1,
-            float(end + 1) / len(order),
-            float(sorted_confidences[end]),
-            float(1 - wrong[end] / (end + 1)),
-            int(wrong[end]),
-        ]
-        for end in picks
+        [images, images / len(right), confidence, 1 - wrong / images, wrong]
+        for images, confidence, wrong in reversed([*rows])
     ]

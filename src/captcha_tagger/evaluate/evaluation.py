@@ -1,11 +1,10 @@
 """Everything that is counted from the final model's answers on the validation part.
 
 The answers in data/evaluate/, the held-out texts and the model's card -> the rest of that folder.
-Arrays of floats stay on the disk. What memory holds of each image is its text and the one read, two
-bytes a label, and a copy of these or of the probs while they are drawn or sorted.
+Whatever is as long as the images stays on the disk, but for the numbers of their rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.base.files import read_array, stream_array, write_table
+from captcha_tagger.base.scratch import Allocate, allocate_in, blocks, fill, join
 from captcha_tagger.data.held_out import HeldOut
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.evaluate.answers import ANSWERS, iterate_texts, read_logits, reads_texts
@@ -38,6 +38,7 @@ BLOCK_IMAGES = 10_000
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Texts:
-    """What was read in each image, and how sure that is (images,)."""
+    """How far each text as read is from the actual one, how long that is, and how sure the reading
+    (images,)."""
 
-    read: list[str]
+    edits: Integers
+    characters: Integers
     confidences: NDArray[np.float64]
 
 
@@ -62,15 +65,15 @@ def evaluate(images: HeldOut, card: ModelCard, params: Evaluate, folder: Path) -
     Writes there what is counted from them, and returns the scores.
     """
     threshold = card.threshold if params.threshold == "model" else params.threshold
+    allocate = allocate_in(folder)
     decisions = _decide(images, card.vocabulary, threshold, folder)
-    texts = _read_texts(folder / ANSWERS, len(images))
+    predicted, actual = decisions.predicted, decisions.actual
+    texts = _compare_texts(folder / ANSWERS, images.texts, allocate)
     probs = read_array(folder / PROBS)
-    text_scores, text_bounds = _score_texts(texts, images.texts, params)
-    bounds = intervals(
-        probs, decisions.actual, threshold, resamples=params.resamples, seed=params.seed
-    )
+    text_scores, text_bounds = _score_texts(texts, images.texts, params, allocate)
+    bounds = intervals(predicted, actual, resamples=params.resamples, seed=params.seed)
     scores = {
-        **score(probs, decisions.actual, threshold),
+        **score(probs, predicted, actual, allocate),
         **text_scores,
         "intervals": bounds | text_bounds,
         "loss": float(read_array(folder / LOSSES).mean()),
@@ -78,13 +81,13 @@ def evaluate(images: HeldOut, card: ModelCard, params: Evaluate, folder: Path) -
         "threshold": threshold,
     }
     write_scores(folder, scores)
-    labels = score_labels(probs, decisions.actual, threshold, card.vocabulary)
+    labels = score_labels(probs, predicted, actual, threshold, card.vocabulary, allocate)
     write_table(folder / "labels.csv", list(labels[0]), (list(row.values()) for row in labels))
-    _write_predictions(images, card.vocabulary, decisions, texts, folder)
-    _write_precision_recall(probs, decisions.actual, folder / "precision_recall.csv")
-    _write_calibration(probs, decisions.actual, folder / "calibration.csv")
+    _write_predictions(images, card.vocabulary, decisions, folder)
+    _write_precision_recall(probs, actual, folder / "precision_recall.csv", allocate)
+    _write_calibration(probs, actual, folder / "calibration.csv", allocate)
     if texts is not None:
-        _write_confidences(texts, images.texts, folder)
+        _write_confidences(texts, folder, allocate)
     return scores
 
 
@@ -96,13 +99,13 @@ def describe(scores: Mapping[str, Any]) -> str:
 def _decide(images: HeldOut, vocabulary: list[str], threshold: float, folder: Path) -> Decisions:
     """Write the probs and losses that follow from the logits, and return the decisions."""
     logits = read_logits(folder / ANSWERS)
-    predicted, actual = np.empty(logits.shape, bool), np.empty(logits.shape, bool)
+    allocate = allocate_in(folder)
+    predicted, actual = allocate(logits.shape, bool), allocate(logits.shape, bool)
     with (
         stream_array(folder / PROBS, logits.shape, np.float32) as add_probs,
         stream_array(folder / LOSSES, logits.shape, np.float32) as add_losses,
     ):
-        for start in range(0, len(logits), BLOCK_IMAGES):
-            block = slice(start, start + BLOCK_IMAGES)
+        for block in blocks(len(logits), BLOCK_IMAGES):
             targets = encode_texts(images.texts[block], vocabulary)
             probs = sigmoid(logits[block])
             add_probs(probs)
@@ -111,42 +114,42 @@ def _decide(images: HeldOut, vocabulary: list[str], threshold: float, folder: Pa
     return Decisions(predicted, actual)
 
 
-def _read_texts(answers: Path, num_images: int) -> Texts | None:
-    """What the model read, where it reads."""
+def _compare_texts(answers: Path, actual: Sequence[str], allocate: Allocate) -> Texts | None:
+    """What the model read beside what there is, where it reads."""
     if not reads_texts(answers):
         return None
-    confidences = (one.confidence for one in iterate_texts(answers))
     return Texts(
-        [one.text for one in iterate_texts(answers)],
-        np.fromiter(confidences, np.float64, num_images),
+        count_edits((one.text for one in iterate_texts(answers)), actual, allocate),
+        count_characters(actual, allocate),
+        fill(
+            allocate((len(actual),), np.float64),
+            (one.confidence for one in iterate_texts(answers)),
+        ),
     )
 
 
 def _score_texts(
-    texts: Texts | None, actual: list[str], params: Evaluate
+    texts: Texts | None, actual: Sequence[str], params: Evaluate, allocate: Allocate
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Scores of the texts and their intervals; none where the model does not read."""
     if texts is None:
         return {}, {}
-    edits, characters = count_edits(texts.read, actual), count_characters(actual)
+    edits, characters = texts.edits, texts.characters
     bounds = text_intervals(edits, characters, resamples=params.resamples, seed=params.seed)
-    return score_texts(texts.read, actual), bounds
+    return score_texts(edits, characters, actual, allocate), bounds
 
 
 def _write_predictions(
-    images: HeldOut,
-    vocabulary: list[str],
-    decisions: Decisions,
-    texts: Texts | None,
-    folder: Path,
+    images: HeldOut, vocabulary: list[str], decisions: Decisions, folder: Path
 ) -> None:
     """One line per image, the manifest's order; label sets as strings, sorted."""
     columns = ["file", "text", "labels", "predicted", "missed", "invented", "loss"]
     lines = _list_predictions(images, np.array(vocabulary), decisions, folder)
-    if texts is not None:
+    if reads_texts(folder / ANSWERS):
         columns += ["read", "confidence"]
-        pairs = zip(texts.read, texts.confidences.tolist(), strict=True)
-        lines = (line + list(pair) for line, pair in zip(lines, pairs, strict=True))
+        readings = iterate_texts(folder / ANSWERS)
+        pairs = zip(lines, readings, strict=True)
+        lines = ([*line, one.text, one.confidence] for line, one in pairs)
     write_table(folder / "predictions.csv", columns, lines)
 
 
@@ -154,41 +157,46 @@ def _list_predictions(
     images: HeldOut, vocabulary: NDArray[np.str_], decisions: Decisions, folder: Path
 ) -> Iterator[list[Any]]:
     losses = read_array(folder / LOSSES)
-    names = zip(images.files(), images.texts, strict=True)
-    for number, (file, text) in enumerate(names):
+    for number, row in enumerate(images.described()):
         predicted, actual = decisions.predicted[number], decisions.actual[number]
         sets = [
             "".join(vocabulary[chosen])
             for chosen in (actual, predicted, actual & ~predicted, predicted & ~actual)
         ]
-        yield [file, text, *sets, float(losses[number].mean())]
+        yield [row.file, row.text, *sets, float(losses[number].mean())]
 
 
-def _write_precision_recall(probs: Floats, actual: Bools, path: Path) -> None:
+def _write_precision_recall(probs: Floats, actual: Bools, path: Path, allocate: Allocate) -> None:
     """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
-    precision, recall, thresholds = precision_recall(probs, actual, CURVE_POINTS)
+    precision, recall, thresholds = precision_recall(probs, actual, CURVE_POINTS, allocate)
     lines = zip(recall.tolist(), precision.tolist(), thresholds.tolist(), strict=True)
     write_table(path, ["recall", "precision", "threshold"], lines)
 
 
-def _write_calibration(probs: Floats, actual: Bools, path: Path) -> None:
+def _write_calibration(probs: Floats, actual: Bools, path: Path, allocate: Allocate) -> None:
     """Decisions binned by prob: how often the label was really there."""
-    bins = np.empty(probs.shape, np.uint8)
-    for start in range(0, len(probs), BLOCK_IMAGES):
-        block = slice(start, start + BLOCK_IMAGES)
-        bins[block] = np.minimum(probs[block] * CALIBRATION_BINS, CALIBRATION_BINS - 1)
-    lines = [
-        [float(probs[chosen].mean()), float(actual[chosen].mean()), int(chosen.sum())]
-        for chosen in (bins == b for b in range(CALIBRATION_BINS))
-        if chosen.any()
-    ]
+    decisions, present = np.zeros((2, CALIBRATION_BINS), np.int64)
+    parts = blocks(len(probs), BLOCK_IMAGES)
+    for part in parts:
+        bins = _bin(probs[part])
+        decisions += np.bincount(bins.ravel(), minlength=CALIBRATION_BINS)
+        present += np.bincount(bins[actual[part]], minlength=CALIBRATION_BINS)
+    lines = []
+    for number in np.flatnonzero(decisions).tolist():
+        inside = (probs[part][_bin(probs[part]) == number] for part in parts)
+        mean = float(join(allocate((decisions[number],), np.float32), inside).mean())
+        lines.append([mean, float(present[number] / decisions[number]), int(decisions[number])])
     write_table(path, ["mean_prob", "share_present", "decisions"], lines)
 
 
-def _write_confidences(texts: Texts, actual: list[str], folder: Path) -> None:
+def _bin(probs: Floats) -> NDArray[np.uint8]:
+    return np.minimum(probs * CALIBRATION_BINS, CALIBRATION_BINS - 1).astype(np.uint8)
+
+
+def _write_confidences(texts: Texts, folder: Path, allocate: Allocate) -> None:
     """How far a text's confidence can be trusted, and what answering only the sure ones gets."""
-    right = np.array([one == text for one, text in zip(texts.read, actual, strict=True)])
-    write_table(
-        folder / "reliability.csv", RELIABILITY_COLUMNS, bin_confidences(texts.confidences, right)
-    )
-    write_table(folder / "coverage.csv", COVERAGE_COLUMNS, cover(texts.confidences, right))
+    right = np.equal(texts.edits, 0, out=allocate(texts.edits.shape, bool))
+    rows = bin_confidences(texts.confidences, right, allocate)
+    write_table(folder / "reliability.csv", RELIABILITY_COLUMNS, rows)
+    rows = cover(texts.confidences, right, allocate)
+    write_table(folder / "coverage.csv", COVERAGE_COLUMNS, rows)

@@ -1,29 +1,28 @@
 """95 % intervals over images: by how much a score would move with other images of the kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
 
 import numpy as np
 
-from captcha_tagger.metrics.sets import HEADLINES, Bools, Floats
-from captcha_tagger.metrics.texts import Integers, error_rate
+from captcha_tagger.base.scratch import blocks
+from captcha_tagger.metrics.sets import BLOCK_IMAGES, HEADLINES, Bools, Integers, count
 
 Z95 = 1.959963984540054
 
 Interval = dict[str, float]  # low, high
 
 
-def intervals(
-    probs: Floats, targets: Floats | Bools, threshold: float, *, resamples: int, seed: int
-) -> dict[str, Interval]:
+def intervals(predicted: Bools, actual: Bools, *, resamples: int, seed: int) -> dict[str, Interval]:
     """A 95 % interval for each headline metric, over images.
 
     The exact set is a proportion of images: Wilson's score interval. The others count several
     decisions an image: the bootstrap of `resample_images`.
     Source: Wilson (1927).
     """
-    predicted, actual = probs > threshold, targets > 0.5
     found = resample_images(predicted[None], actual, resamples=resamples, seed=seed)
-    low, high = wilson(int((predicted == actual).all(1).sum()), len(actual))
+    low, high = wilson(count(predicted, actual).exact, len(actual))
     return {**found, "exact_set": {"low": low, "high": high}}
 
 
@@ -39,16 +38,26 @@ def resample_images(
     never raises an end.
     Source: Davison and Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8.
     """
-    repeats, images, _ = predicted.shape
     generator = np.random.default_rng(seed)
     draws: dict[str, list[float]] = {name: [] for name in HEADLINES}
     for _ in range(resamples):
-        picks = generator.integers(images, size=images)
-        drawn, truth = np.concatenate(predicted[:, picks]), np.tile(actual[picks], (repeats, 1))
+        parts = (
+            count(repeat[picks], actual[picks])
+            for picks in _draw(generator, len(actual))
+            for repeat in predicted
+        )
+        counts = reduce(add, parts)
         for name, metric in HEADLINES.items():
-            draws[name].append(metric(drawn, truth))
+            draws[name].append(metric(counts))
+    images = len(actual)
     unseen = {name: wilson(0, images)[1] * cost for name, cost in _weigh_mistake(actual).items()}
     return {name: _widen(values, unseen[name]) for name, values in draws.items()}
+
+
+def _draw(generator: np.random.Generator, images: int) -> Iterator[Integers]:
+    """As many images as there are, drawn with replacement, a block at a time."""
+    for part in blocks(images, BLOCK_IMAGES):
+        yield generator.integers(images, size=min(images, part.stop) - part.start)
 
 
 def _weigh_mistake(actual: Bools) -> dict[str, float]:
@@ -70,7 +79,7 @@ def text_intervals(
     Whole texts are a proportion of images: Wilson's. Characters: the bootstrap of `resample_texts`.
     """
     found = resample_texts(edits[None], characters, resamples=resamples, seed=seed)
-    low, high = wilson(int((edits == 0).sum()), len(edits))
+    low, high = wilson(int(edits.size - np.count_nonzero(edits)), len(edits))
     return {**found, "text_accuracy": {"low": low, "high": high}}
 
 
@@ -82,9 +91,14 @@ def resample_texts(
     generator = np.random.default_rng(seed)
     accuracies, rates = [], []
     for _ in range(resamples):
-        picks = generator.integers(images, size=images)
-        accuracies.append(float((edits[:, picks] == 0).mean()))
-        rates.append(error_rate(edits[:, picks], characters[picks]))
+        wrong = num_edits = num_characters = 0
+        for picks in _draw(generator, images):
+            drawn = edits[:, picks]
+            wrong += int(np.count_nonzero(drawn))
+            num_edits += int(drawn.sum())
+            num_characters += int(characters[picks].sum())
+        accuracies.append((edits.size - wrong) / edits.size)
+        rates.append((num_edits / edits.size) / (num_characters / images))
     unseen = wilson(0, images)[1]
     return {
         "text_accuracy": _widen(accuracies, unseen),

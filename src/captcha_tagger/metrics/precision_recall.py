@@ -1,54 +1,87 @@
 """Precision and recall at every threshold, from sorted probs.
 
-Probs and whether each label is there, of any one shape -> scores. What scikit-learn computes, in a
-twentieth of its memory: it keeps seven arrays of 64 bits as long as all decisions.
+Probs and whether each label is there, of any one shape -> scores. What scikit-learn computes; but
+it keeps seven arrays of 64 bits as long as all decisions. Here two are needed of 32 bits, in place
+of `np.empty` made by whatever else `allocate` is.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from captcha_tagger.base.scratch import Allocate, blocks, join
+
 BLOCK = 100_000  # probs counted at a time, in arrays twice as wide
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
+Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
 
-def average_precision(probs: Floats, actual: Bools) -> float:
+def average_precision(probs: Floats, actual: Bools, allocate: Allocate = np.empty) -> float:
     """The mean, over the labels that are there, of the precision at each one's own prob."""
-    return float(_Ranking(probs, actual).precision_at_hits().mean())
+    found = Ranking(probs, actual, allocate)
+    precision = (hits / claims for hits, claims in map(found.count, found.hits()))
+    return float(join(allocate((len(found.found),), np.float64), precision).mean())
 
 
-def precision_recall(probs: Floats, actual: Bools, points: int) -> tuple[Points, Points, Floats]:
+def precision_recall(
+    probs: Floats, actual: Bools, points: int, allocate: Allocate = np.empty
+) -> tuple[Points, Points, Floats]:
     """Precision, recall and threshold at up to so many of the probs, evenly spaced, rising."""
-    ranking = _Ranking(probs, actual)
-    thresholds = ranking.distinct()
-    picks = np.unique(np.linspace(0, len(thresholds) - 1, points).astype(int))
-    hits, claims = ranking.count(thresholds[picks])
-    return hits / claims, hits / len(ranking.found), thresholds[picks]
+    ranking = Ranking(probs, actual, allocate)
+    thresholds = ranking.pick(spread(ranking.num_distinct, points))
+    hits, claims = ranking.count(thresholds)
+    return hits / claims, hits / len(ranking.found), thresholds
 
 
-class _Ranking:
+def spread(length: int, points: int) -> Integers:
+    """Up to so many numbers below the length, evenly spaced, rising."""
+    return np.unique(np.linspace(0, length - 1, points).astype(int))
+
+
+class Ranking:
     """All probs, and those of labels that are there, each sorted."""
 
-    def __init__(self, probs: Floats, actual: Bools) -> None:
-        self.every = np.sort(probs, axis=None)
-        self.found = np.sort(probs[actual])
+    def __init__(self, probs: Floats, actual: Bools, allocate: Allocate = np.empty) -> None:
+        rows = blocks(len(probs), max(1, BLOCK * len(probs) // max(1, probs.size)))
+        num_found = sum(int(np.count_nonzero(actual[block])) for block in rows)
+        self.every = join(
+            allocate((probs.size,), probs.dtype), (probs[block].ravel() for block in rows)
+        )
+        self.found = join(
+            allocate((num_found,), probs.dtype), (probs[block][actual[block]] for block in rows)
+        )
+        self.every.sort()
+        self.found.sort()
 
-    def count(self, thresholds: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def count(self, thresholds: Floats) -> tuple[Integers, Integers]:
         """How many labels that are there, and how many at all, have each threshold or more."""
         hits = len(self.found) - np.searchsorted(self.found, thresholds)
         return hits, len(self.every) - np.searchsorted(self.every, thresholds)
 
-    def distinct(self) -> Floats:
-        """Each prob once; `np.unique` would sort a copy of what is sorted."""
-        is_first = np.ones(len(self.every), bool)
-        np.not_equal(self.every[1:], self.every[:-1], out=is_first[1:])
-        return self.every[is_first]
+    def hits(self) -> Iterator[Floats]:
+        """The probs of labels that are there, rising, some at a time."""
+        return (self.found[block] for block in blocks(len(self.found), BLOCK))
 
-    def precision_at_hits(self) -> Points:
-        precision: Points = np.empty(len(self.found))
-        for start in range(0, len(self.found), BLOCK):
-            hits, claims = self.count(self.found[start : start + BLOCK])
-            precision[start : start + BLOCK] = hits / claims
-        return precision
+    @property
+    def num_distinct(self) -> int:
+        return sum(len(values) for values in self._distinct())
+
+    def pick(self, numbers: Integers) -> Floats:
+        """The distinct probs of these numbers, rising, counted from the lowest."""
+        picked, start = [], 0
+        for values in self._distinct():
+            inside = numbers[(numbers >= start) & (numbers < start + len(values))]
+            picked.append(values[inside - start])
+            start += len(values)
+        return np.concatenate(picked)
+
+    def _distinct(self) -> Iterator[Floats]:
+        """Each prob once, rising, some at a time."""
+        for block in blocks(len(self.every), BLOCK):
+            values = self.every[block]
+            before = self.every[block.start - 1] if block.start else np.nan
+            yield values[values != np.append(before, values[:-1])]

@@ -10,9 +10,9 @@ from functools import cache, partial
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.base.work.session import Shared, open_session
+from captcha_tagger.predict.named import File, read_files
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
 from captcha_tagger.source.decoding import CRASH, Pixels
-from captcha_tagger.source.named import File, read_files
 
 MAX_BYTES = 50_000_000  # of one file
 FILES_HERE = 4000  # which one machine answers sooner than Ray starts

@@ -7,8 +7,8 @@ from typing import Any
 
 from captcha_tagger.base.files import atomic_file
 from captcha_tagger.base.shown import escape
+from captcha_tagger.predict.named import File
 from captcha_tagger.predict.predictor import Prediction
-from captcha_tagger.source.named import File
 
 GROUP = 10_000  # rows that are compressed and read together
 

@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary
-from captcha_tagger.metrics.sets import exact_set, label_accuracy, macro_f1, micro_f1
+from captcha_tagger.metrics.sets import (
+    count_constant,
+    exact_set,
+    label_accuracy,
+    macro_f1,
+    micro_f1,
+)
 from captcha_tagger.report.alignment import Step, align
-from captcha_tagger.report.charts import draw_chart
-from captcha_tagger.report.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.mistakes import (
     Confusion,
     count_confusions,
@@ -25,6 +29,8 @@ from captcha_tagger.report.mistakes import (
     find_doubtful_names,
 )
 from captcha_tagger.report.page import write_page
+from captcha_tagger.report.plots.charts import draw_chart
+from captcha_tagger.report.plots.curves import describe_course, plot_decisions, plot_training
 from captcha_tagger.report.results import Results
 from captcha_tagger.report.thumbnails import encode_image, pack_evidence
 
@@ -122,13 +128,12 @@ def list_images(results: Results, positions: list[int]) -> dict[str, Any]:
 
 def list_headlines(results: Results) -> list[dict[str, Any]]:
     """The headline metrics with their intervals, beside what guessing would get."""
-    targets = results.targets
-    none, every = np.zeros_like(targets), np.ones_like(targets)
+    none, every = (count_constant(answer, results.targets) for answer in (False, True))
     baselines = {
-        "exact_set": ("no label ever", exact_set(none, targets)),
-        "label_accuracy": ("no label ever", label_accuracy(none, targets)),
-        "micro_f1": ("every label always", micro_f1(every, targets)),
-        "macro_f1": ("every label always", macro_f1(every, targets)),
+        "exact_set": ("no label ever", exact_set(none)),
+        "label_accuracy": ("no label ever", label_accuracy(none)),
+        "micro_f1": ("every label always", micro_f1(every)),
+        "macro_f1": ("every label always", macro_f1(every)),
     }
     for key in ("text_accuracy", "character_error_rate"):
         if key in results.metrics:

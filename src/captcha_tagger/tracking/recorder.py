@@ -81,7 +81,7 @@ def follow(journal: Path) -> None:
         return
     stage = journal.name.rpartition("-")[0]
     lineage = read_lineage(Path.cwd(), stage)
-    phases, origin = _read_phases(lineage, set(PHASES) - {stage}), read_origin(lineage)
+    phases, origin = _read_phases(lineage), read_origin(lineage)
     status, meant_for = "RUNNING", digest_store()
     while status == "RUNNING" and (facts := read_facts(journal)):
         seen, status = time.time_ns(), _find_status(facts)
@@ -118,7 +118,7 @@ def _put(
     tags: Mapping[str, str] = NONE,
 ) -> None:
     """Put what has trained into the outbox; where its own training said its origin, that counts."""
-    phases = _read_phases(lineage, lineage.trusted & set(PHASES))
+    phases = _read_phases(lineage)
     for phase in phases:
         facts = read_facts(_facts_folder(lineage, phase))
         if facts.get("row") == lineage.key("fine_tune"):
@@ -128,8 +128,8 @@ def _put(
         outbox.put(replace(row, store=meant_for), seen, lineage)
 
 
-def _read_phases(lineage: Lineage, names: set[str] | frozenset[str]) -> dict[str, RunRow]:
-    done = [phase for phase in PHASES if phase in names & lineage.trusted]
+def _read_phases(lineage: Lineage) -> dict[str, RunRow]:
+    done = [phase for phase in PHASES if phase in lineage.trusted]
     return {phase: build_phase(lineage, phase, _facts_folder(lineage, phase)) for phase in done}
 
 

@@ -67,7 +67,7 @@ def build_row(lineage: Lineage, phases: dict[str, RunRow], origin: Mapping[str, 
     others = lineage.sections(lineage.entries.keys() - set(inside))
     unmade = {name for name in PHASES if name not in phases or phases[name].status != "FINISHED"}
     made = {name: lineage.entries[name]["outs"] for name in lineage.entries.keys() - unmade}
-    tune = phases.get("fine_tune")
+    tuned_at = [step for _, step, _ in phases["fine_tune"].curve] if "fine_tune" in phases else []
     starts = [phase.start for phase in phases.values() if RESTORED not in phase.tags]
     return RunRow(
         key=lineage.key("fine_tune"),
@@ -78,7 +78,7 @@ def build_row(lineage: Lineage, phases: dict[str, RunRow], origin: Mapping[str, 
             **{n: v for n, v in flatten({**lineage.params, **others}).items() if n not in params},
             **{f"dvc.{name}": outs[0]["md5"] for name, outs in made.items() if outs},
             **_describe_corrections(lineage),
-            **({"unfrozen_at_step": str(_first_step(tune))} if tune and tune.curve else {}),
+            **({"unfrozen_at_step": str(min(tuned_at))} if tuned_at else {}),
             **{n: v for phase in phases.values() for n, v in phase.tags.items() if n != RESTORED},
             **origin,
         },
@@ -123,10 +123,6 @@ def _describe_corrections(lineage: Lineage) -> dict[str, str]:
     if not found:
         return {}
     return {"corrections": str(found["texts"] + found["dropped"]), "corrections_md5": found["md5"]}
-
-
-def _first_step(phase: RunRow) -> int:
-    return min(step for _, step, _ in phase.curve)
 
 
 def _read_curve(folder: Path) -> list[Point]:

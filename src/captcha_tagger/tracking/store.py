@@ -77,6 +77,7 @@ LOCATIONS = (  # where artifacts lie, in MLflow's tables
 
 Client: TypeAlias = mlflow.MlflowClient
 Logged: TypeAlias = entities.LoggedModel
+Lacking: TypeAlias = tuple[list[entities.Metric], list[entities.Param], list[entities.RunTag]]
 
 
 class StoreError(OSError):
@@ -151,8 +152,8 @@ def push(client: Client, entry: Path, row: RunRow) -> str:
     _log_model(client, run_id, row, entry)
     if row.status == "RUNNING":
         return run_id  # more follows soon
-    shown = all(_has_values(client, *one) for one in runs.items())
-    if not shown or not _has_files(client, run_id, row, entry):
+    lacking = [_find_lacking(client, client.get_run(one), of) for one, of in runs.items()]
+    if any(map(any, lacking)) or not _has_files(client, run_id, row, entry):
         raise StoreError(f"{run_id}: the MLflow store does not show what was written to it")
     return run_id
 
@@ -258,22 +259,29 @@ def _stored(client: Client, run: entities.Run, row: RunRow) -> dict[tuple[str, i
     return {(point.key, point.step): point.value for points in histories for point in points}
 
 
-def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
-    """Write what the run lacks of the row."""
-    run_id, start, known = run.info.run_id, run.info.start_time, run.data
-    stored = _stored(client, run, row)
+def _find_lacking(client: Client, run: entities.Run, row: RunRow) -> Lacking:
+    """The metrics, params and tags of the row that the run does not show."""
+    start, known, stored = run.info.start_time, run.data, _stored(client, run, row)
     # A point's time follows from the run, so that it is the same whoever writes it.
     points = [
-        (n, v, start + step, step)
-        for n, step, v in row.curve + row.system
-        if (n, step) not in stored
+        entities.Metric(name, value, start + step, step)
+        for name, step, value in row.curve + row.system
+        if (name, step) not in stored
     ]
-    points += [(n, v, _now(), 0) for n, v in row.metrics.items() if known.metrics.get(n) != v]
-    metrics = [entities.Metric(*point) for point in points]
-    lacking = {n: v[:LONGEST] for n, v in row.params.items() if n not in known.params}
-    params = [entities.Param(*param) for param in lacking.items()]
-    changed = {n: v[:LONGEST] for n, v in row.tags.items() if known.tags.get(n) != v and n != NAME}
-    tags = [entities.RunTag(*tag) for tag in changed.items()]
+    metrics = row.metrics.items() - known.metrics.items()
+    params = {n: v[:LONGEST] for n, v in row.params.items() if n not in known.params}
+    tags = {n: v[:LONGEST] for n, v in row.tags.items() if n != NAME}
+    return (
+        points + [entities.Metric(name, value, _now(), 0) for name, value in metrics],
+        [entities.Param(*param) for param in params.items()],
+        [entities.RunTag(*tag) for tag in tags.items() - known.tags.items()],
+    )
+
+
+def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
+    """Write what the run lacks of the row."""
+    run_id, start = run.info.run_id, run.info.start_time
+    metrics, params, tags = _find_lacking(client, run, row)
     while metrics or params or tags:  # MLflow takes a thousand at once, 100 of these two
         client.log_batch(run_id, metrics[:800], params[:100], tags[:100])
         metrics, params, tags = metrics[800:], params[100:], tags[100:]
@@ -281,15 +289,8 @@ def _fill(client: Client, run: entities.Run, row: RunRow) -> None:
         client.update_run(run_id, row.status)
         return
     # A run lasts as long as its training took.
-    seconds = row.metrics.get("wall_seconds", known.metrics.get("wall_seconds", 0.0))
+    seconds = row.metrics.get("wall_seconds", run.data.metrics.get("wall_seconds", 0.0))
     client.set_terminated(run_id, row.status, start + round(1000 * seconds))
-
-
-def _has_values(client: Client, run_id: str, row: RunRow) -> bool:
-    run = client.get_run(run_id)
-    points = {(name, step) for name, step, _ in row.curve + row.system}
-    metrics = run.data.metrics.items()
-    return points <= _stored(client, run, row).keys() and row.metrics.items() <= metrics
 
 
 def _has_files(client: Client, run_id: str, row: RunRow, entry: Path) -> bool:

@@ -19,8 +19,8 @@ from captcha_tagger.engine.loop import History, Phase, backward, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
 from captcha_tagger.engine.shards import Shards
-from captcha_tagger.metrics.sets import exact_set, label_accuracy, micro_f1
-from captcha_tagger.metrics.texts import character_error_rate, text_accuracy
+from captcha_tagger.metrics.sets import count, exact_set, label_accuracy, micro_f1
+from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate, text_accuracy
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
@@ -57,19 +57,21 @@ def score(model: Tagger, images: LabelledImages) -> dict[str, float]:
     mode."""
     found = infer(model, images)
     predicted, actual = found.probs > model.card.threshold, images.targets.cpu().numpy() > 0.5
+    counts = count(predicted, actual)
     scores = {
         "validation_loss": found.loss,
-        "label_accuracy": label_accuracy(predicted, actual),
-        "exact_set": exact_set(predicted, actual),
-        "micro_f1": micro_f1(predicted, actual),
+        "label_accuracy": label_accuracy(counts),
+        "exact_set": exact_set(counts),
+        "micro_f1": micro_f1(counts),
     }
     if found.readings is None:
         return scores
-    read, texts = [one.text for one in found.readings], images.spell(model.card.vocabulary)
+    texts = images.spell(model.card.vocabulary)
+    edits = count_edits((one.text for one in found.readings), texts)
     return {
         **scores,
-        "text_accuracy": text_accuracy(read, texts),
-        "character_error_rate": character_error_rate(read, texts),
+        "text_accuracy": text_accuracy(edits),
+        "character_error_rate": error_rate(edits, count_characters(texts)),
     }
 
 

@@ -9,8 +9,8 @@ import torch
 
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.metrics.sets import exact_set
-from captcha_tagger.metrics.texts import text_accuracy
+from captcha_tagger.metrics.sets import count, exact_set
+from captcha_tagger.metrics.texts import count_edits, text_accuracy
 from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
 
@@ -35,9 +35,9 @@ def measure_wrong(model: Tagger, images: LabelledImages) -> float:
     found = infer(model, images)
     if found.readings is not None:
         read = [one.text for one in found.readings]
-        return 1 - text_accuracy(read, images.spell(model.card.vocabulary))
+        return 1 - text_accuracy(count_edits(read, images.spell(model.card.vocabulary)))
     actual = images.targets.cpu().numpy() > 0.5
-    return 1 - exact_set(found.probs > model.card.threshold, actual)
+    return 1 - exact_set(count(found.probs > model.card.threshold, actual))
 
 
 def _between(ends: tuple[int, int], wrong: float) -> float:

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from captcha_tagger.report.charts import draw_chart
-from captcha_tagger.report.curves import (
+from captcha_tagger.report.plots.charts import draw_chart
+from captcha_tagger.report.plots.curves import (
     DECISIONS,
     TRAINING,
     Plot,
@@ -16,7 +16,7 @@ from captcha_tagger.report.curves import (
     plot_epochs,
     plot_training,
 )
-from captcha_tagger.report.figures import draw_curves
+from captcha_tagger.report.plots.figures import draw_curves
 from captcha_tagger.report.results import Results
 from tests.repository import ROOT
 from tests.runs import load_run, write_run

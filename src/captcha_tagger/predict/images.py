@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.predict.named import File, find_stored
 from captcha_tagger.source.limits import ENDINGS
-from captcha_tagger.source.named import File, find_stored
 from captcha_tagger.source.store import is_address
 
 

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from captcha_tagger.report.curves import Plot, Point, Series
+from captcha_tagger.report.plots.curves import Plot, Point, Series
 
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40

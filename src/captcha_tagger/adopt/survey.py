@@ -25,7 +25,7 @@ from captcha_tagger.ingest.label_file import KAGGLE, read_labels
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.summary import Summary, summarize
 from captcha_tagger.ingest.verdicts import Tally
-from captcha_tagger.report.figures import draw_samples
+from captcha_tagger.report.plots.figures import draw_samples
 from captcha_tagger.source.decoding import FORMATS
 from captcha_tagger.source.limits import refuse_name
 from captcha_tagger.source.source import Source

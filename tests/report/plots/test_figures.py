@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from captcha_tagger.ingest.summary import summarize
-from captcha_tagger.report.figures import draw_curves, draw_data, draw_labels, draw_top_losses
+from captcha_tagger.report.plots.figures import draw_curves, draw_data, draw_labels, draw_top_losses
 from tests.runs import load_run, write_run
 
 

@@ -14,8 +14,8 @@ from captcha_tagger.base.files import atomic_file
 from captcha_tagger.data.pixels import Pixels
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.summary import Summary
-from captcha_tagger.report import style
-from captcha_tagger.report.curves import Plot, plot_training
+from captcha_tagger.report.plots import style
+from captcha_tagger.report.plots.curves import Plot, plot_training
 from captcha_tagger.report.results import Results
 
 COLUMNS = 4

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from captcha_tagger.adopt.adopt import adopt
+from captcha_tagger.adopt.survey import PATTERNS, propose_pattern
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.places import state_folder
-from captcha_tagger.commands.adopt import adopt
-from captcha_tagger.commands.params import load_params
-from captcha_tagger.commands.survey import PATTERNS, propose_pattern
 from captcha_tagger.data.sheet import SHEET_IMAGES
+from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Limits
 from captcha_tagger.source.store import Store
 from tests.buckets import Buckets

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from captcha_tagger.report.charts import HEIGHT, WIDTH, draw_chart, thin
-from captcha_tagger.report.curves import Plot, Series
+from captcha_tagger.report.plots.charts import HEIGHT, WIDTH, draw_chart, thin
+from captcha_tagger.report.plots.curves import Plot, Series
 
 finite = st.floats(-1e9, 1e9, allow_nan=False)
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from captcha_tagger.adopt.check import SAMPLES, is_tracked
+from captcha_tagger.adopt.survey import Match, list_images, match_table, propose_pattern, survey
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_file, check_output, read_table
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.settings import PARAMS
-from captcha_tagger.commands.check import SAMPLES, is_tracked
-from captcha_tagger.commands.params import load_params
-from captcha_tagger.commands.survey import Match, list_images, match_table, propose_pattern, survey
 from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
+from captcha_tagger.params import load_params
 from captcha_tagger.source.obstacles import check_source
 from captcha_tagger.source.source import Source, open_source
 from captcha_tagger.source.store import is_address

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from captcha_tagger.adopt.check import check
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.commands.check import check
 from tests.hostile import fill_folder
 from tests.repository import PARAMS_FILE
 

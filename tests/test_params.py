@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.commands.params import load_params
+from captcha_tagger.params import load_params
 from tests.repository import PARAMS_FILE, ROOT
 
 SHIPPED = PARAMS_FILE.read_text(encoding="utf-8")

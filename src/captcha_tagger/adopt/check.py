@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.commands.params import load_params
+from captcha_tagger.params import load_params
 from captcha_tagger.source.obstacles import check_source
 from captcha_tagger.source.store import is_address
 
