@@ -43,4 +43,4 @@ def test_a_bucket_that_is_not_there_is_said_before_dvc_runs(
     done = project.tagger("check", check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("captcha-tagger check: ingest.source: s3://bucket-")
-    assert done.stderr.endswith("no such bucket, folder or file; correct it\n")
+    assert done.stderr.endswith("no such bucket, folder or file; look at the address\n")

@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.set_defaults(run=_sweep)
 
     predict = commands.add_parser("predict", help="read images, and say which labels they contain")
-    predict.add_argument("paths", nargs="+", metavar="PATH", help="image, folder or glob")
+    predict.add_argument(
+        "paths", nargs="+", metavar="PATH", help="image, folder, glob, or s3://..."
+    )
     predict.add_argument("--model", default=MODEL, help="model folder, MLflow run id or alias")
     predict.add_argument("--beam", action="store_true", help="add up all paths of a text: slower")
     predict.add_argument("--pattern", help="what a text must match, such as '[a-z0-9]{5}'")

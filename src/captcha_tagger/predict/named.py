@@ -13,7 +13,7 @@ from typing import NamedTuple
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.source.limits import ENDINGS, Listed
 from captcha_tagger.source.reading import read_regular
-from captcha_tagger.source.store import open_store
+from captcha_tagger.source.store import Unread, open_store
 
 
 class Stored(NamedTuple):
@@ -49,18 +49,22 @@ def read_files(files: Sequence[File], max_bytes: int) -> Iterator[bytes | InputE
     """Their contents in their order, or why one cannot be used."""
     fetched = _fetch([file for file in files if isinstance(file, Stored)], max_bytes)
     for file in files:
-        yield next(fetched) if isinstance(file, Stored) else _read_path(file, max_bytes)
+        found = next(fetched) if isinstance(file, Stored) else _read_path(file, max_bytes)
+        yield _describe(found) if isinstance(found, OSError) else found
 
 
-def _fetch(files: list[Stored], max_bytes: int) -> Iterator[bytes | InputError]:
+def _fetch(files: list[Stored], max_bytes: int) -> Iterator[bytes | Unread]:
     for address, group in groupby(files, attrgetter("address")):
-        yield from open_store(address).fetch_all([one.listed for one in group], max_bytes)
+        yield from open_store(address).fetch_all((one.listed for one in group), max_bytes)
 
 
-def _read_path(file: Path, max_bytes: int) -> bytes | InputError:
+def _read_path(file: Path, max_bytes: int) -> bytes | Unread:
     try:
         return read_regular(file, max_bytes)
-    except InputError as error:
+    except (InputError, OSError) as error:
         return error
-    except OSError as error:
-        return InputError(error.strerror or str(error))
+
+
+def _describe(error: OSError) -> InputError:
+    known = isinstance(error, FileNotFoundError) and not error.strerror  # a store names its path
+    return InputError("no such object" if known else error.strerror or str(error))

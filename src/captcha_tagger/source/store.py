@@ -1,15 +1,15 @@
 """What lies in an object store under an address, `s3://bucket/folder`: its names, then its bytes.
 
 DVC hashes it there through the same file system of fsspec, which finds credentials as the store's
-own tools do. What goes wrong is one line: a file that could not be fetched is no reject, since it
-may be there the next time.
+own tools do. What goes wrong is one line. To ingest, a file that could not be fetched is no reject,
+since it may be there the next time.
 """
 
 import hashlib
 import posixpath
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -25,7 +25,13 @@ PACKAGES = {"s3": "dvc-s3", "gs": "dvc-gs"}  # DVC's file systems, which bring f
 ADDRESS = re.compile(r"(s3|gs)://([\w.-]+(?:/[^/?#]+)*)/?")
 # What DVC passes over, so that it sees no change of it, or s3fs takes for a version of another.
 MISREAD = re.compile(r"^/|//|\?versionId=")
-AT_ONCE = 64  # files that are on their way, so that none waits for the one before
+# Files that are on their way, so that none waits for the one before; their bytes, in memory.
+AT_ONCE, AT_ONCE_BYTES = 64, 64_000_000
+
+
+OF_ONE_OBJECT = (FileNotFoundError, PermissionError)  # errors that say nothing of the others
+
+Unread = InputError | OSError  # why an object is refused, or could not be fetched
 
 
 class Objects(NamedTuple):
@@ -84,35 +90,48 @@ class Store(NamedTuple):
         for batch in in_batches(files, AT_ONCE):
             refusals = [refuse(listed) for listed in batch]
             wanted = [one for one, refusal in zip(batch, refusals, strict=True) if not refusal]
-            contents = iter(self.fetch_all(wanted, limits.max_file_bytes))
+            contents = self.fetch_all(wanted, limits.max_file_bytes)
             for listed, refusal in zip(batch, refusals, strict=True):
-                yield refusal or _as_found(listed.name, next(contents))
+                yield refusal or self._as_found(listed.name, next(contents))
 
-    def fetch_all(self, files: Sequence[Listed], max_bytes: int) -> list[bytes | InputError]:
-        """The contents in the order of the objects below the address, or why one is not fetched."""
-        refusals = [_refuse_object(listed, max_bytes) for listed in files]
-        wanted = [
-            listed
-            for listed, refusal in zip(files, refusals, strict=True)
-            if not refusal and listed.num_bytes
-        ]
-        data = dict(zip(wanted, self._fetch(wanted), strict=True))
-        return [
-            refusal or data.get(listed, b"")
-            for listed, refusal in zip(files, refusals, strict=True)
-        ]
+    def fetch_all(self, files: Iterable[Listed], max_bytes: int) -> Iterator[bytes | Unread]:
+        """The contents in the order of the objects below the address, or why there is none.
 
-    def _fetch(self, files: list[Listed]) -> list[bytes]:
+        InputError when the store itself does not answer.
+        """
+        for batch in _share_out(files):
+            refusals = [_refuse_object(listed, max_bytes) for listed in batch]
+            wanted = [
+                listed
+                for listed, refusal in zip(batch, refusals, strict=True)
+                if not refusal and listed.num_bytes
+            ]
+            data = dict(zip(wanted, self._fetch(wanted), strict=True))
+            for listed, refusal in zip(batch, refusals, strict=True):
+                yield refusal or data.get(listed, b"")
+
+    def _fetch(self, files: list[Listed]) -> list[bytes | OSError]:
         if not files:
             return []
         paths = [f"{self.root}/{listed.name}" for listed in files]
         sizes = [listed.num_bytes for listed in files]  # no more, should one grow meanwhile
         with _answering(self.address):
-            try:
-                found: list[bytes] = self.files.cat_ranges(paths, 0, sizes, on_error="raise")
-            except FileNotFoundError:
-                raise InputError(f"{self.address}: changed while it was read; run again") from None
+            found: list[Any] = self.files.cat_ranges(paths, 0, sizes, on_error="return")
+            for one in found:
+                if isinstance(one, Exception) and not isinstance(one, OF_ONE_OBJECT):
+                    raise one
         return found
+
+    def _as_found(self, name: str, content: bytes | Unread) -> Found:
+        if isinstance(content, bytes):
+            return Found(name, data=content)
+        if isinstance(content, FileNotFoundError):
+            raise InputError(f"{self.address}: changed while it was read; run again")
+        with _answering(f"{self.address}/{name}"):
+            if isinstance(content, OSError):
+                raise content
+        more = isinstance(content, TooManyBytesError)
+        return Found(name, refusal=f"{content}{MORE if more else ''}")
 
     def _look(self) -> dict[str, Any]:
         with _answering(self.address):
@@ -155,7 +174,9 @@ def _answering(address: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except FileNotFoundError:
-        raise InputError(f"{address}: no such bucket, folder or file; correct it") from None
+        raise InputError(
+            f"{address}: no such bucket, folder or file; look at the address"
+        ) from None
     except Exception as error:  # each store has its own
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise  # the disk here, onto which a zip is fetched
@@ -176,8 +197,14 @@ def _refuse_object(listed: Listed, max_bytes: int) -> InputError | None:
     return None
 
 
-def _as_found(name: str, content: bytes | InputError) -> Found:
-    if isinstance(content, bytes):
-        return Found(name, data=content)
-    more = isinstance(content, TooManyBytesError)
-    return Found(name, refusal=f"{content}{MORE if more else ''}")
+def _share_out(files: Iterable[Listed]) -> Iterator[list[Listed]]:
+    """Consecutive files that memory can hold together."""
+    batch, num_bytes = list[Listed](), 0
+    for listed in files:
+        if batch and (len(batch) == AT_ONCE or num_bytes + listed.num_bytes > AT_ONCE_BYTES):
+            yield batch
+            batch, num_bytes = [], 0
+        batch.append(listed)
+        num_bytes += listed.num_bytes
+    if batch:
+        yield batch
