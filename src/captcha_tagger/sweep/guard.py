@@ -1,9 +1,9 @@
-"""What a process starts, and what that starts in turn, ends with it, however it ends.
+"""What a process has started, and what that has started in turn, does not outlive it.
 
-A guard waits beside it, at the other end of a pipe that closes with the process, and then kills
-whoever has the process's word in the environment.
+A guard waits at the other end of a pipe that closes with the process, even one that is killed, and
+then kills whoever has the process's word in the environment.
 
-python -m captcha_tagger.base.work.guard WORD
+python -m captcha_tagger.sweep.guard WORD
 """
 
 import os
@@ -29,15 +29,19 @@ def guarding(log: IO[bytes]) -> Iterator[dict[str, str]]:
     this process. The log hears what the guard says."""
     word = secrets.token_hex(8)
     with subprocess.Popen(
-        [sys.executable, "-m", "captcha_tagger.base.work.guard", word],
+        [sys.executable, "-m", "captcha_tagger.sweep.guard", word],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
+        env={name: value for name, value in os.environ.items() if name != GUARDED},
         start_new_session=True,
     ) as guard:
         if guard.wait():
-            raise OSError("no process could be started; see the log")
-        yield {GUARDED: word}
+            raise OSError("the guard of a trial's processes could not be started")
+        try:
+            yield {GUARDED: word}
+        finally:
+            end_processes(partial(_has, word))
 
 
 def end_processes(chosen: Callable[[psutil.Process], bool]) -> None:
@@ -61,7 +65,7 @@ def _has(word: str, process: psutil.Process) -> bool:
 
 def main() -> None:
     (word,) = sys.argv[1:]
-    if os.fork():  # Ray ends the children of a process that it ends, and so not their children
+    if os.fork():  # Ray ends the children of a process with it, but not theirs
         return
     sys.stdin.read()
     end_processes(partial(_has, word))

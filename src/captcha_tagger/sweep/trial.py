@@ -22,8 +22,8 @@ import psutil
 
 from captcha_tagger.base.files import read_json
 from captcha_tagger.base.work.address import INSIDE
-from captcha_tagger.base.work.guard import end_processes, guarding
 from captcha_tagger.reproduce.verify import DVC, environment
+from captcha_tagger.sweep.guard import end_processes, guarding
 from captcha_tagger.sweep.progress import NOTHING, Progress, read_whole_progress
 
 SURROUNDINGS = {INSIDE: "1", "CAPTCHA_TAGGER_RECORD": "keep"}  # the driver alone records

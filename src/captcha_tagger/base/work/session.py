@@ -2,7 +2,7 @@
 
 A session's own Ray listens on 127.0.0.1 alone and takes no call without its token. Tasks find the
 folder that this process works in under the same path, on a file system that all machines share, so
-nothing is uploaded. What is lost with a process or a machine is done again.
+neither code nor data are uploaded. What is lost with a process or a machine is done again.
 """
 
 import logging
@@ -31,7 +31,7 @@ ENVIRONMENT = {  # read on import
     "RAY_worker_niceness": "0",  # instead of 15: beside any other work a task would hardly get on
 }
 TOKEN, THREADS = "RAY_AUTH_TOKEN", "OMP_NUM_THREADS"
-STORE_BYTES = 100_000_000  # results are small: what is large goes through files
+STORE_BYTES = 100_000_000  # results and models are small: what is large goes through files
 CONNECT_SECONDS = 5.0
 AHEAD = 2  # tasks for each core, so that none waits for its next
 ATTEMPTS = 3  # of one item, until it and not chance has ended its process
@@ -67,7 +67,7 @@ class Session:
             raise InputError("compute.cluster: no machine of this Ray has a core to work on")
 
     def share(self, value: Value) -> "Shared[Value]":
-        """What tasks get the value by, on any machine."""
+        """A handle by which tasks get the value, on any machine."""
         return Shared(self._ray.put(value))
 
     def call(self, function: Callable[..., Result], *arguments: object) -> Result:
