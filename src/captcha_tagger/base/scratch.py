@@ -1,6 +1,6 @@
-"""Arrays too large for memory that only the work at hand needs: in files that have no name.
+"""Large arrays for the work at hand alone, in files without a name instead of in memory.
 
-The system writes them to the disk when it needs their memory, and frees them with the array.
+The system writes them to the disk when it wants their memory, and frees the disk with the array.
 """
 
 import math
@@ -27,7 +27,10 @@ def _allocate(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray
     if not size:  # that cannot be mapped
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # else a full disk ends the process later
+        if hasattr(os, "posix_fallocate"):  # else a full disk ends the process later
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
         return np.asarray(np.memmap(file, dtype, "r+", shape=shape))
 
 

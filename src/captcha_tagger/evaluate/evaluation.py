@@ -27,14 +27,19 @@ from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.evaluate.scores import HEADLINES, write_scores
 from captcha_tagger.metrics.precision_recall import precision_recall
-from captcha_tagger.metrics.sets import binary_cross_entropy, score, score_labels, sigmoid
+from captcha_tagger.metrics.sets import (
+    BLOCK_IMAGES,
+    binary_cross_entropy,
+    score,
+    score_labels,
+    sigmoid,
+)
 from captcha_tagger.metrics.texts import count_characters, count_edits, score_texts
 from captcha_tagger.network.card import ModelCard
 
 PROBS, LOSSES = "probs.npy", "losses.npy"
 CURVE_POINTS = 200
 CALIBRATION_BINS = 10
-BLOCK_IMAGES = 10_000
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -1,8 +1,8 @@
 """Precision and recall at every threshold, from sorted probs.
 
 Probs and whether each label is there, of any one shape -> scores. What scikit-learn computes; but
-it keeps seven arrays of 64 bits as long as all decisions. Here two are needed of 32 bits, in place
-of `np.empty` made by whatever else `allocate` is.
+it keeps seven arrays of 64 bits as long as all decisions. Here there are two of 32 bits, and one of
+64 bits as long as the labels that are there; `allocate` makes them, where not in memory.
 """
 
 from collections.abc import Iterator

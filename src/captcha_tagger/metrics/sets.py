@@ -43,7 +43,7 @@ class Counts:
 
 
 def count(predicted: Bools, actual: Bools) -> Counts:
-    """Count decisions (images, labels) block by block."""
+    """Count the decisions (images, labels) of one image or more, block by block."""
     parts = blocks(len(actual), BLOCK_IMAGES)
     return reduce(add, (_count(predicted[part], actual[part]) for part in parts))
 
