@@ -6,9 +6,9 @@ Confidences and whether each text is right (images,) -> rows of tables.
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.base.scratch import Allocate, blocks, join
 from captcha_tagger.evaluate.intervals import wilson
 from captcha_tagger.metrics.precision_recall import BLOCK, Ranking, spread
+from captcha_tagger.metrics.scratch import Allocate, blocks, join
 
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)  # finer where models are sure
 COVERAGE_POINTS = 200

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.base.files import read_array, stream_array, write_table
-from captcha_tagger.base.scratch import Allocate, allocate_in, blocks, fill, join
 from captcha_tagger.data.held_out import HeldOut
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.evaluate.answers import ANSWERS, iterate_texts, read_logits, reads_texts
@@ -27,6 +26,7 @@ from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.evaluate.scores import HEADLINES, write_scores
 from captcha_tagger.metrics.precision_recall import precision_recall
+from captcha_tagger.metrics.scratch import Allocate, allocate_in, blocks, fill, join
 from captcha_tagger.metrics.sets import (
     BLOCK_IMAGES,
     binary_cross_entropy,

@@ -6,7 +6,7 @@ from operator import add
 
 import numpy as np
 
-from captcha_tagger.base.scratch import blocks
+from captcha_tagger.metrics.scratch import blocks
 from captcha_tagger.metrics.sets import BLOCK_IMAGES, HEADLINES, Bools, Integers, count
 
 Z95 = 1.959963984540054

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.base.scratch import Allocate, blocks, join
+from captcha_tagger.metrics.scratch import Allocate, blocks, join
 
 BLOCK = 100_000  # probs counted at a time, in arrays twice as wide
 

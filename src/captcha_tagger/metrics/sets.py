@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.base.scratch import Allocate, blocks
 from captcha_tagger.metrics.precision_recall import average_precision
+from captcha_tagger.metrics.scratch import Allocate, blocks
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from captcha_tagger.base.scratch import Allocate, fill
+from captcha_tagger.metrics.scratch import Allocate, fill
 
 Integers = NDArray[np.int64]
 Texts = Sequence[str]
