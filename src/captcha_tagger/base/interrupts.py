@@ -7,12 +7,34 @@ the seconds before, in which they import what they need.
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
 
 INTERRUPTED = 130  # as a shell says of what SIGINT ended
 IMPORT = "<frozen importlib"
+
+
+@contextmanager
+def keep_interrupts() -> Iterator[None]:
+    """KeyboardInterrupt stays one, also where a library's clean-up fails over it.
+
+    So does tqdm's, which then releases a lock that it has not acquired.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _stems_from_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _stems_from_interrupt(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

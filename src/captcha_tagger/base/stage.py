@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, NonFiniteLossError, exit_code
-from captcha_tagger.base.interrupts import INTERRUPTED
+from captcha_tagger.base.interrupts import INTERRUPTED, keep_interrupts
 from captcha_tagger.base.shown import accept_all_characters, escape
 
 
@@ -22,7 +22,8 @@ def run(main: Callable[..., None], then: Callable[[str], None] | None = None) ->
     accept_all_characters()
     name = Path(sys.argv[0]).stem
     try:
-        main(*map(Path, sys.argv[1:]))
+        with keep_interrupts():
+            main(*map(Path, sys.argv[1:]))
     except InputError as error:
         print(f"{name}: {escape(str(error))}", file=sys.stderr)
         sys.exit(2)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from captcha_tagger.base.errors import InputError, exit_code
-from captcha_tagger.base.interrupts import INTERRUPTED
+from captcha_tagger.base.interrupts import INTERRUPTED, keep_interrupts
 from captcha_tagger.base.shown import accept_all_characters, escape
 
 MODEL = "data/fine_tune/model"
@@ -21,7 +21,8 @@ def main(words: list[str] | None = None) -> None:
     accept_all_characters()
     arguments = _parser().parse_args(words)
     try:
-        sys.exit(arguments.run(arguments))
+        with keep_interrupts():
+            sys.exit(arguments.run(arguments))
     except InputError as error:
         print(f"captcha-tagger {arguments.command}: {escape(str(error))}", file=sys.stderr)
         sys.exit(2)
