@@ -66,5 +66,6 @@ def _read_path(file: Path, max_bytes: int) -> bytes | Unread:
 
 
 def _describe(error: OSError) -> InputError:
-    known = isinstance(error, FileNotFoundError) and not error.strerror  # a store names its path
-    return InputError("no such object" if known else error.strerror or str(error))
+    if isinstance(error, FileNotFoundError) and not error.strerror:  # a store says the path alone
+        return InputError("no such object")
+    return InputError(error.strerror or str(error))

@@ -85,7 +85,6 @@ def run_trial(trial: Trial) -> Outcome:
         scores = read_json(trial.clone / "data/evaluate/metrics.json")
         progress = read_whole_progress(trial.clone)
     except _StoppedError:
-        end_processes_below(trial.clone)  # what was begun while its parent was ended
         return Outcome(time.monotonic() - began, {}, STOPPED)
     except (_FailedError, OSError) as error:
         failure = _explain(trial.log) if isinstance(error, _FailedError) else str(error)
