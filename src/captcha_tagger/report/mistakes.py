@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from captcha_tagger.base.files import write_table
+from captcha_tagger.metrics.scratch import blocks
+from captcha_tagger.metrics.sets import BLOCK_IMAGES
 from captcha_tagger.report.alignment import align
-from captcha_tagger.report.results import BLOCK_IMAGES, Bools, Floats, Results
+from captcha_tagger.report.results import Bools, Floats, Results
 
 SURE = 0.9  # the prob of an answer, be it that the label is there or that it is not
 TRUST = 0.95  # the share of other sure answers about the label that agree with the names
@@ -122,8 +124,7 @@ def _find_sure(results: Results) -> tuple[Bools, Floats]:
     """Whether each answer is sure (images, labels), and the prob of each image's least sure one."""
     sure = np.empty(results.targets.shape, bool)
     least = np.empty(len(sure), np.float32)
-    for start in range(0, len(sure), BLOCK_IMAGES):
-        block = slice(start, start + BLOCK_IMAGES)
+    for block in blocks(len(sure), BLOCK_IMAGES):
         probs = results.probs[block]
         answers = np.where(results.predicted[block], probs, 1 - probs)
         sure[block], least[block] = answers >= SURE, answers.min(1)

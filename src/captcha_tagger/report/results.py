@@ -24,6 +24,8 @@ from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import open_texts, read_evidence
 from captcha_tagger.evaluate.scores import read_scores
 from captcha_tagger.ingest.summary import Summary, summarize
+from captcha_tagger.metrics.scratch import blocks
+from captcha_tagger.metrics.sets import BLOCK_IMAGES
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
@@ -34,7 +36,6 @@ LABEL_COLUMNS = (
 )  # fmt: skip
 EPOCH_COLUMNS = ("epoch", "step", "phase", "train_loss", "validation_loss")
 NAMES, COUNTS = {"label", "phase"}, {"step", "epoch", "support"}
-BLOCK_IMAGES = 10_000
 SCORES = ("exact_set", "label_accuracy", "micro_f1", "macro_f1", "loss", "threshold", "intervals")
 
 
@@ -194,8 +195,7 @@ def load_results(
 def _encode(rows: Sequence[Row], chosen: NDArray[np.int64], vocabulary: list[str]) -> Bools:
     """Which labels the chosen rows' texts hold (chosen, labels)."""
     targets = np.empty((len(chosen), len(vocabulary)), bool)
-    for start in range(0, len(chosen), BLOCK_IMAGES):
-        block = slice(start, start + BLOCK_IMAGES)
+    for block in blocks(len(chosen), BLOCK_IMAGES):
         texts = [rows[index].text for index in chosen[block]]
         targets[block] = encode_texts(texts, vocabulary) > 0.5
     return targets
