@@ -10,7 +10,6 @@ from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.data.manifest import Row, write_manifest
 from captcha_tagger.data.pixels import PixelWriter, Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.evaluate import confidence
 from captcha_tagger.evaluate.answers import ANSWERS, write_answers
 from captcha_tagger.evaluate.evaluation import evaluate
 from captcha_tagger.evaluate.params import Evaluate
@@ -64,8 +63,7 @@ def test_more_images_take_no_more_memory_than_their_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Texts, decisions and sorted probs took 390 bytes an image: 718 MB at a million."""
-    for module in (precision_recall, confidence):  # of blocks below which all images lie
-        monkeypatch.setattr(module, "BLOCK", BLOCK)
+    monkeypatch.setattr(precision_recall, "BLOCK", BLOCK)  # all images would lie within one
     sizes = (BLOCK, 2 * BLOCK, 4 * BLOCK)  # the first for what is imported meanwhile
     _, few, many = (measure(tmp_path / str(size), size) for size in sizes)
     assert many - few < 2 * ROW_NUMBER * 2 * BLOCK

@@ -11,13 +11,14 @@ from captcha_tagger.evaluate.intervals import (
     text_intervals,
     wilson,
 )
+from captcha_tagger.metrics.precision_recall import Ranking
 from captcha_tagger.metrics.sets import HEADLINES, score
 from tests.metrics.test_sets import make_scores
 
 
 def test_intervals_contain_their_metric_and_repeat() -> None:
     probs, targets = make_scores()
-    scores = score(probs, probs > 0.45, targets > 0.5)
+    scores = score(Ranking(probs, targets > 0.5), probs > 0.45, targets > 0.5)
     bounds = intervals(probs > 0.45, targets > 0.5, resamples=200, seed=0)
     assert bounds == intervals(probs > 0.45, targets > 0.5, resamples=200, seed=0)
     assert set(bounds) == {"label_accuracy", "exact_set", "micro_f1", "macro_f1"}

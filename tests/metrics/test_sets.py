@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import expit
 from sklearn import metrics as oracle
 
+from captcha_tagger.metrics.precision_recall import Ranking
 from captcha_tagger.metrics.sets import (
     Bools,
     binary_cross_entropy,
@@ -47,7 +48,7 @@ def make_scores(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_baseline_stands_beside_label_accuracy() -> None:
     probs, targets = make_scores()
-    scores = score(probs, probs > 0.5, targets > 0.5)
+    scores = score(Ranking(probs, targets > 0.5), probs > 0.5, targets > 0.5)
     assert scores["all_negative_label_accuracy"] == pytest.approx(1 - targets.mean())
     assert scores["average_precision"] == pytest.approx(
         oracle.average_precision_score(targets.ravel(), probs.ravel())
@@ -80,7 +81,7 @@ def test_labels_that_are_nowhere_do_not_raise_the_macro_f1() -> None:
     targets[::2, 0], targets[1::2, 1] = 1, 1
     probs = np.full_like(targets, 0.1)
     probs[:, 0] = targets[:, 0]
-    scores = score(probs, probs > 0.5, targets > 0.5)
+    scores = score(Ranking(probs, targets > 0.5), probs > 0.5, targets > 0.5)
     labels = list(map(str, range(20)))
     rows = score_labels(probs, probs > 0.5, targets > 0.5, 0.5, labels)
     table = [row["f1"] for row in rows]

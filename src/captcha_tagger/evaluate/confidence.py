@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from captcha_tagger.evaluate.intervals import wilson
-from captcha_tagger.metrics.precision_recall import BLOCK, Ranking, spread
-from captcha_tagger.metrics.scratch import Allocate, blocks, join
+from captcha_tagger.metrics.bins import bin_probs
+from captcha_tagger.metrics.precision_recall import Ranking, spread
+from captcha_tagger.metrics.scratch import Allocate
 
 EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)  # finer where models are sure
 COVERAGE_POINTS = 200
@@ -23,19 +24,10 @@ def bin_confidences(
     confidences: Floats, right: Bools, allocate: Allocate = np.empty
 ) -> list[list[float]]:
     """Images by confidence, and the share of right texts with its 95 % interval; RELIABILITY."""
-    images, num_right = np.zeros((2, len(EDGES) - 1), np.int64)
-    parts = blocks(len(right), BLOCK)
-    for part in parts:
-        bins = _bin(confidences[part])
-        images += np.bincount(bins, minlength=len(images))
-        num_right += np.bincount(bins[right[part]], minlength=len(images))
     rows: list[list[float]] = []
-    for number in np.flatnonzero(images).tolist():
-        inside = (confidences[part][_bin(confidences[part]) == number] for part in parts)
-        mean = float(join(allocate((images[number],), np.float64), inside).mean())
-        total, hits = int(images[number]), int(num_right[number])
-        edges = EDGES[number : number + 2]
-        rows.append([*edges, total, mean, hits / total, *wilson(hits, total)])
+    for one in bin_probs(confidences, right, _bin, len(EDGES) - 1, allocate):
+        edges, bounds = EDGES[one.number : one.number + 2], wilson(one.true, one.size)
+        rows.append([*edges, one.size, one.mean, one.true / one.size, *bounds])
     return rows
 
 

@@ -25,8 +25,9 @@ from captcha_tagger.evaluate.confidence import (
 from captcha_tagger.evaluate.intervals import intervals, text_intervals
 from captcha_tagger.evaluate.params import Evaluate
 from captcha_tagger.evaluate.scores import HEADLINES, write_scores
-from captcha_tagger.metrics.precision_recall import precision_recall
-from captcha_tagger.metrics.scratch import Allocate, allocate_in, blocks, fill, join
+from captcha_tagger.metrics.bins import bin_probs
+from captcha_tagger.metrics.precision_recall import Ranking, precision_recall
+from captcha_tagger.metrics.scratch import Allocate, allocate_in, blocks, fill
 from captcha_tagger.metrics.sets import (
     BLOCK_IMAGES,
     binary_cross_entropy,
@@ -71,14 +72,15 @@ def evaluate(images: HeldOut, card: ModelCard, params: Evaluate, folder: Path) -
     """
     threshold = card.threshold if params.threshold == "model" else params.threshold
     allocate = allocate_in(folder)
-    decisions = _decide(images, card.vocabulary, threshold, folder)
+    decisions = _decide(images, card.vocabulary, threshold, folder, allocate)
     predicted, actual = decisions.predicted, decisions.actual
     texts = _compare_texts(folder / ANSWERS, images.texts, allocate)
     probs = read_array(folder / PROBS)
+    ranking = Ranking(probs, actual, allocate)
     text_scores, text_bounds = _score_texts(texts, images.texts, params, allocate)
     bounds = intervals(predicted, actual, resamples=params.resamples, seed=params.seed)
     scores = {
-        **score(probs, predicted, actual, allocate),
+        **score(ranking, predicted, actual),
         **text_scores,
         "intervals": bounds | text_bounds,
         "loss": float(read_array(folder / LOSSES).mean()),
@@ -89,7 +91,7 @@ def evaluate(images: HeldOut, card: ModelCard, params: Evaluate, folder: Path) -
     labels = score_labels(probs, predicted, actual, threshold, card.vocabulary, allocate)
     write_table(folder / "labels.csv", list(labels[0]), (list(row.values()) for row in labels))
     _write_predictions(images, card.vocabulary, decisions, folder)
-    _write_precision_recall(probs, actual, folder / "precision_recall.csv", allocate)
+    _write_precision_recall(ranking, folder / "precision_recall.csv")
     _write_calibration(probs, actual, folder / "calibration.csv", allocate)
     if texts is not None:
         _write_confidences(texts, folder, allocate)
@@ -101,10 +103,11 @@ def describe(scores: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {scores[name]:.4f}" for name in HEADLINES if name in scores)
 
 
-def _decide(images: HeldOut, vocabulary: list[str], threshold: float, folder: Path) -> Decisions:
+def _decide(
+    images: HeldOut, vocabulary: list[str], threshold: float, folder: Path, allocate: Allocate
+) -> Decisions:
     """Write the probs and losses that follow from the logits, and return the decisions."""
     logits = read_logits(folder / ANSWERS)
-    allocate = allocate_in(folder)
     predicted, actual = allocate(logits.shape, bool), allocate(logits.shape, bool)
     with (
         stream_array(folder / PROBS, logits.shape, np.float32) as add_probs,
@@ -171,26 +174,17 @@ def _list_predictions(
         yield [row.file, row.text, *sets, float(losses[number].mean())]
 
 
-def _write_precision_recall(probs: Floats, actual: Bools, path: Path, allocate: Allocate) -> None:
+def _write_precision_recall(ranking: Ranking, path: Path) -> None:
     """The curve over all decisions pooled, thinned to points that a plot can tell apart."""
-    precision, recall, thresholds = precision_recall(probs, actual, CURVE_POINTS, allocate)
+    precision, recall, thresholds = precision_recall(ranking, CURVE_POINTS)
     lines = zip(recall.tolist(), precision.tolist(), thresholds.tolist(), strict=True)
     write_table(path, ["recall", "precision", "threshold"], lines)
 
 
 def _write_calibration(probs: Floats, actual: Bools, path: Path, allocate: Allocate) -> None:
     """Decisions binned by prob: how often the label was really there."""
-    decisions, present = np.zeros((2, CALIBRATION_BINS), np.int64)
-    parts = blocks(len(probs), BLOCK_IMAGES)
-    for part in parts:
-        bins = _bin(probs[part])
-        decisions += np.bincount(bins.ravel(), minlength=CALIBRATION_BINS)
-        present += np.bincount(bins[actual[part]], minlength=CALIBRATION_BINS)
-    lines = []
-    for number in np.flatnonzero(decisions).tolist():
-        inside = (probs[part][_bin(probs[part]) == number] for part in parts)
-        mean = float(join(allocate((decisions[number],), np.float32), inside).mean())
-        lines.append([mean, float(present[number] / decisions[number]), int(decisions[number])])
+    bins = bin_probs(probs, actual, _bin, CALIBRATION_BINS, allocate)
+    lines = ([one.mean, one.true / one.size, one.size] for one in bins)
     write_table(path, ["mean_prob", "share_present", "decisions"], lines)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from captcha_tagger.metrics.scratch import blocks
 from captcha_tagger.metrics.sets import BLOCK_IMAGES, HEADLINES, Bools, Integers, count
+from captcha_tagger.metrics.texts import count_right
 
 Z95 = 1.959963984540054
 
@@ -79,7 +80,7 @@ def text_intervals(
     Whole texts are a proportion of images: Wilson's. Characters: the bootstrap of `resample_texts`.
     """
     found = resample_texts(edits[None], characters, resamples=resamples, seed=seed)
-    low, high = wilson(int(edits.size - np.count_nonzero(edits)), len(edits))
+    low, high = wilson(count_right(edits), len(edits))
     return {**found, "text_accuracy": {"low": low, "high": high}}
 
 
@@ -91,13 +92,13 @@ def resample_texts(
     generator = np.random.default_rng(seed)
     accuracies, rates = [], []
     for _ in range(resamples):
-        wrong = num_edits = num_characters = 0
+        right = num_edits = num_characters = 0
         for picks in _draw(generator, images):
             drawn = edits[:, picks]
-            wrong += int(np.count_nonzero(drawn))
+            right += count_right(drawn)
             num_edits += int(drawn.sum())
             num_characters += int(characters[picks].sum())
-        accuracies.append((edits.size - wrong) / edits.size)
+        accuracies.append(right / edits.size)
         rates.append((num_edits / edits.size) / (num_characters / images))
     unseen = wilson(0, images)[1]
     return {

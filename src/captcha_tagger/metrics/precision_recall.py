@@ -20,18 +20,14 @@ Bools = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
 
-def average_precision(probs: Floats, actual: Bools, allocate: Allocate = np.empty) -> float:
+def average_precision(ranking: "Ranking") -> float:
     """The mean, over the labels that are there, of the precision at each one's own prob."""
-    found = Ranking(probs, actual, allocate)
-    precision = (hits / claims for hits, claims in map(found.count, found.hits()))
-    return float(join(allocate((len(found.found),), np.float64), precision).mean())
+    precision = (hits / claims for hits, claims in map(ranking.count, ranking.hits()))
+    return float(join(ranking.allocate((len(ranking.found),), np.float64), precision).mean())
 
 
-def precision_recall(
-    probs: Floats, actual: Bools, points: int, allocate: Allocate = np.empty
-) -> tuple[Points, Points, Floats]:
+def precision_recall(ranking: "Ranking", points: int) -> tuple[Points, Points, Floats]:
     """Precision, recall and threshold at up to so many of the probs, evenly spaced, rising."""
-    ranking = Ranking(probs, actual, allocate)
     thresholds = ranking.pick(spread(ranking.num_distinct, points))
     hits, claims = ranking.count(thresholds)
     return hits / claims, hits / len(ranking.found), thresholds
@@ -46,6 +42,7 @@ class Ranking:
     """All probs, and those of labels that are there, each sorted."""
 
     def __init__(self, probs: Floats, actual: Bools, allocate: Allocate = np.empty) -> None:
+        self.allocate = allocate
         rows = blocks(len(probs), max(1, BLOCK * len(probs) // max(1, probs.size)))
         num_found = sum(int(np.count_nonzero(actual[block])) for block in rows)
         self.every = join(

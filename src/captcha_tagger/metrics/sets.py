@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from captcha_tagger.metrics.precision_recall import average_precision
+from captcha_tagger.metrics.precision_recall import Ranking, average_precision
 from captcha_tagger.metrics.scratch import Allocate, blocks
 
 Floats = NDArray[np.float32]
@@ -90,9 +90,7 @@ HEADLINES: dict[str, Callable[[Counts], float]] = {
 }
 
 
-def score(
-    probs: Floats, predicted: Bools, actual: Bools, allocate: Allocate = np.empty
-) -> dict[str, float]:
+def score(ranking: Ranking, predicted: Bools, actual: Bools) -> dict[str, float]:
     """The headline metrics of what is predicted, and the threshold-free average precision.
 
     Average precision pools all decisions (scikit-learn's `average="micro"`).
@@ -100,7 +98,7 @@ def score(
     counts = count(predicted, actual)
     return {
         **{name: metric(counts) for name, metric in HEADLINES.items()},
-        "average_precision": average_precision(probs, actual, allocate),
+        "average_precision": average_precision(ranking),
         "all_negative_label_accuracy": label_accuracy(count_constant(False, actual)),
     }
 
@@ -130,7 +128,7 @@ def score_labels(
             "recall": float(recall[i]),
             "f1": float(f1[i]),
             "support": int(support[i]),
-            "average_precision": average_precision(probs[:, i], actual[:, i], allocate)
+            "average_precision": average_precision(Ranking(probs[:, i], actual[:, i], allocate))
             if support[i]
             else float("nan"),
             "threshold": threshold,

@@ -18,7 +18,12 @@ Item = TypeVar("Item", int, str)
 
 def text_accuracy(edits: Integers) -> float:
     """The share of images whose whole text is right."""
-    return int(edits.size - np.count_nonzero(edits)) / edits.size
+    return count_right(edits) / edits.size
+
+
+def count_right(edits: Integers) -> int:
+    """How many texts are right as a whole."""
+    return int(edits.size - np.count_nonzero(edits))
 
 
 def error_rate(edits: Integers, characters: Integers) -> float:
