@@ -341,7 +341,8 @@ def test_folded_batch_norms_leave_the_logits(name: str) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = make_project(tmp_path_factory.mktemp("served") / "project")
-    project.dvc("repro", "evaluate")
+    project.run("-m", "dvc", "repro", "evaluate")
+    project.tagger("record")
     return project
 
 

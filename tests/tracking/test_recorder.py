@@ -119,6 +119,16 @@ def test_a_recorder_outlives_the_copy_that_it_was_started_in(
         wait_for_copies(process)
         assert Path(f"/proc/{process.pid}/cwd").readlink() == root
         shutil.rmtree(copy)
+        process.kill()
+
+
+def test_what_the_next_stage_takes_along_is_not_recorded_twice(root: Path) -> None:
+    """Each short stage loaded MLflow beside the next, for more time than it had taken itself."""
+    with start_recorder("soon", "fine_tune", str(os.getpid())) as process:
+        wait_for_copies(process)
+        (entry,) = outbox.outbox().iterdir()
+        shutil.rmtree(entry)  # as the next one does, once it is in the store
+        assert process.wait() == 0  # which it could not reach itself
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"tags": 1}', '{"pid": 1}', "\x00", "null"])

@@ -30,16 +30,17 @@ def outbox() -> Path:
     return state_folder() / "outbox"
 
 
-def put(row: RunRow, seen: int, lineage: Lineage | None = None) -> None:
+def put(row: RunRow, seen: int, lineage: Lineage | None = None) -> Path:
     """Add a row as it was at `seen` (ns), with the files of its lineage unless it still trains."""
-    with atomic_folder(outbox() / f"{seen}-{row.key}") as folder:
+    entry = outbox() / f"{seen}-{row.key}"
+    with atomic_folder(entry) as folder:
         (folder / "row.json").write_bytes(ROW.dump_json(row))
-        if lineage is None:
-            return
-        _copy_artifacts(lineage, folder / "artifacts")
-        if row.model:
-            shutil.copytree(lineage.root / "data/fine_tune/model", folder / "model")
-            copy_code(lineage.root / PACKAGE, folder / "code")
+        if lineage is not None:
+            _copy_artifacts(lineage, folder / "artifacts")
+            if row.model:
+                shutil.copytree(lineage.root / "data/fine_tune/model", folder / "model")
+                copy_code(lineage.root / PACKAGE, folder / "code")
+    return entry
 
 
 def waiting(store: str | None = None) -> list[tuple[Path, RunRow]]:

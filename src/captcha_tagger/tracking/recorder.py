@@ -29,6 +29,7 @@ from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
 from captcha_tagger.tracking.sampling import is_alive, sample_process
 
 EVERY_SECONDS = 10.0
+SOON_SECONDS = 30.0  # within which the next stage may take the record along
 NONE: Mapping[str, str] = {}
 KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
@@ -40,9 +41,11 @@ def record_stage(stage: str, pid: int, *, soon: bool) -> bool:
     _keep_facts(lineage, stage, pid, origin)
     if _is_left_to_others():
         return True
-    _put(lineage, seen, origin, meant_for)
+    entry = _put(lineage, seen, origin, meant_for)
     _let_go(step_aside=soon)
     _sweep()
+    if soon and entry is not None and _is_taken_along(entry):
+        return True
     return _empty_outbox(meant_for)
 
 
@@ -116,16 +119,32 @@ def _put(
     origin: dict[str, str],
     meant_for: str,
     tags: Mapping[str, str] = NONE,
-) -> None:
-    """Put what has trained into the outbox; where its own training said its origin, that counts."""
+) -> Path | None:
+    """Put what has trained, if anything, into the outbox; returns the entry.
+
+    Where its own training said its origin, that counts.
+    """
     phases = _read_phases(lineage)
     for phase in phases:
         facts = read_facts(_facts_folder(lineage, phase))
         if facts.get("row") == lineage.key("fine_tune"):
             origin = facts["origin"]
-    if phases:
-        row = build_row(lineage, phases, {**origin, **tags})
-        outbox.put(replace(row, store=meant_for), seen, lineage)
+    if not phases:
+        return None
+    row = build_row(lineage, phases, {**origin, **tags})
+    return outbox.put(replace(row, store=meant_for), seen, lineage)
+
+
+def _is_taken_along(entry: Path) -> bool:
+    """Whether another recorder takes the entry soon, or a later one in its place.
+
+    A pipeline of short stages loads MLflow once, and its last stage finds no lock that is held by
+    a process of the lowest priority.
+    """
+    end = time.monotonic() + SOON_SECONDS
+    while entry.exists() and time.monotonic() < end:
+        time.sleep(1)
+    return not entry.exists()
 
 
 def _read_phases(lineage: Lineage) -> dict[str, RunRow]:
