@@ -1,18 +1,20 @@
 """The MLflow store after everything that DVC can do: real dvc, real stores."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import psutil
 import pytest
 
+from captcha_tagger.engine.journal import FOLLOW_AFTER_SECONDS, read_facts
 from tests.project import Project, Recorded, make_project, read_curve, read_store
 from tests.servers import late_server, mlflow_server, postgres
+
+T = TypeVar("T")
 
 pytestmark = [
     pytest.mark.slow,
@@ -133,7 +135,7 @@ def test_one_row_an_experiment_through_every_way_of_dvc(
         assert row.models == 1
 
 
-LONG = {"fine_tune": {"epochs": 1500}}  # two minutes on a quiet core: longer than all that is done
+LONG = {"fine_tune": {"epochs": 400}}  # half a minute on a quiet core
 
 
 def start_training(project: Project) -> "subprocess.Popen[str]":
@@ -147,27 +149,80 @@ def start_training(project: Project) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for_points(uri: str, num_points: int) -> Recorded:
-    """The one row, once its live curve has so many points."""
+def wait_for(what: Callable[[], T | None]) -> T:
+    """What is there in the end."""
     end = time.monotonic() + 400
-    while time.monotonic() < end:
-        rows = read_store(uri)
-        if rows and rows[0].status == "RUNNING" and len(rows[0].curves["step/loss"]) >= num_points:
-            return rows[0]
-        time.sleep(1)
-    raise AssertionError("no live curve")
+    while (found := what()) is None:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    return found
+
+
+class Training:
+    """The long fine-tuning of a project, once it is followed: it goes on only when it is told to.
+
+    So it does not end before the test has looked, however long the recorder waits for a core. The
+    time after which a training is followed passes without training.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._live = project.root / ".state/live"
+        self._process = wait_for(self._find)
+        self._process.suspend()
+        time.sleep(FOLLOW_AFTER_SECONDS)
+        self._process.resume()
+        wait_for(lambda: [c for c in self._process.children() if "follow" in c.cmdline()] or None)
+        self._process.suspend()
+
+    def _find(self) -> psutil.Process | None:
+        facts = [read_facts(journal) for journal in self._live.glob("fine_tune-*")]
+        return psutil.Process(facts[0]["pid"]) if facts and facts[0] else None
+
+    def count_steps(self) -> int:
+        """How many there are in the journal."""
+        (journal,) = self._live.glob("fine_tune-*")
+        return len(read_curve(journal, "steps.csv", "loss"))
+
+    def train_more(self) -> None:
+        steps = self.count_steps()
+        self._process.resume()
+        wait_for(lambda: self.count_steps() > steps or None)
+        self._process.suspend()
+
+    def train_on(self) -> None:
+        self._process.resume()
+
+    def kill(self) -> None:
+        """Once its follower has sampled what it takes of the machine."""
+        wait_for(lambda: [*self._live.glob("fine_tune-*/system.csv")] or None)
+        self._process.kill()
+
+    def wait_for_row(self, uri: str) -> Recorded:
+        """The one row, once it has all points of the journal."""
+
+        def find() -> Recorded | None:
+            rows = read_store(uri)
+            is_live = rows and rows[0].status == "RUNNING"
+            return rows[0] if is_live and len(rows[0].curves["step/loss"]) >= points else None
+
+        points = self.count_steps()
+        assert points >= 100
+        return wait_for(find)
 
 
 def test_a_server_killed_and_restarted_in_training_ends_with_the_same_row(tmp_path: Path) -> None:
     with mlflow_server(f"sqlite:///{tmp_path / 'server.db'}", tmp_path / "server") as server:
         project = make_project(tmp_path / "project", **LONG)
         project.env = {"MLFLOW_TRACKING_URI": server.uri}
+        log = project.root / ".state/record.log"
         process = start_training(project)
-        live = wait_for_points(server.uri, 100)
-        assert process.poll() is None
+        training = Training(project)
+        live = training.wait_for_row(server.uri)
         server.kill()
-        time.sleep(15)
+        training.train_more()
+        wait_for(lambda: "does not answer" in log.read_text() or None)
         server.start()
+        training.train_on()
         output, errors = process.communicate(timeout=900)
         assert process.returncode == 0, output + errors
         assert "Traceback" not in output + errors
@@ -217,14 +272,11 @@ def test_a_killed_training_shows_as_killed_and_a_resumed_one_as_finished(tmp_pat
     store = f"sqlite:///{project.root / 'mlflow.db'}"
     read_store(store)  # creates the tables, which two processes at once cannot
     process = start_training(project)
-    wait_for_points(store, 100)
-    (journal,) = (project.root / ".state/live").glob("fine_tune-*")
-    os.kill(read_pid(journal), signal.SIGKILL)
+    training = Training(project)
+    training.wait_for_row(store)
+    training.kill()
     process.communicate()
-    end = time.monotonic() + 120
-    while (killed := read_store(store)[0]).status != "KILLED":
-        assert time.monotonic() < end
-        time.sleep(1)
+    killed = wait_for(lambda: next((r for r in read_store(store) if r.status == "KILLED"), None))
     project.dvc("repro")
     (row,) = read_store(store)
     check_row(project, row)
@@ -243,7 +295,3 @@ def test_a_training_that_fails_shows_as_failed(tmp_path: Path) -> None:
     assert row.phases["train_head"].status == "FINISHED"
     assert row.tags["mlflow.runName"].startswith("images fine_tune.learning_rates=[1e+30, 1e+30] ")
     assert row.models == 0
-
-
-def read_pid(journal: Path) -> int:
-    return int(json.loads((journal / "facts.json").read_text())["pid"])
