@@ -23,6 +23,16 @@ from tests.whole import commit_working_tree
 VOCABULARY = ["a", "b", "c", "d"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take longest come first, so that several workers end together."""
+    items.sort(key=_get_timeout, reverse=True)
+
+
+def _get_timeout(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return marker.args[0] if marker else 0.0
+
+
 @pytest.fixture(autouse=True)
 def _state_stays_in_the_test(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

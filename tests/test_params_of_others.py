@@ -39,6 +39,7 @@ def change_by_dvc(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_tests_pass_under_anybodys_params(tmp_path: Path) -> None:
     root = commit_working_tree(tmp_path / "copy")
     for change in (change_by_hand, change_by_dvc):
