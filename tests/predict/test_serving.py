@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.work.processes import limit_memory
 from captcha_tagger.commands.cli import main
 from captcha_tagger.commands.predict import tag
 from captcha_tagger.network.model_folder import load_model, save_model
@@ -30,12 +30,14 @@ from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.predict.images import find_images
 from captcha_tagger.predict.predictor import BATCH, Predictor, fold_batch_norms
 from captcha_tagger.predict.serving import ServedTagger
+from captcha_tagger.source.decoding import Pixels
 from tests.bombs import scan_jpeg
 from tests.conftest import VOCABULARY, make_card, make_tagger
 from tests.project import Project, make_project
 from tests.servers import free_port
 
 TOLERANCE = 1e-5
+DECODER = "captcha_tagger.source.decoding_process"
 
 
 @pytest.fixture
@@ -140,14 +142,30 @@ def test_a_served_model_says_why_it_refuses(folder: Path, image: object, reason:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
-def test_where_memory_is_limited_from_outside_one_image_is_refused(folder: Path) -> None:
+def test_an_image_that_takes_too_much_memory_is_refused(folder: Path) -> None:
     served, good = ServedTagger(folder), pd.DataFrame({"image": [GREY]})
-    answer = served.predict(good)  # the first one takes what torch needs once
+    answer = served.predict(good)
+    for process in psutil.Process().children():
+        if DECODER in process.cmdline():
+            process.rlimit(psutil.RLIMIT_DATA, (process.memory_info().data + (1 << 25), -1))
     deep = encode_png(np.zeros((4000, 5000), np.uint16))
-    with limit_memory(1 << 27):
-        with pytest.raises(InputError, match="image 0: needs more memory than there is"):
-            served.decode(pd.DataFrame({"image": [deep]}))
-        assert served.predict(good) == answer
+    with pytest.raises(InputError, match="image 0: needs more memory than there is"):
+        served.decode(pd.DataFrame({"image": [deep]}))
+    assert served.predict(good) == answer
+
+
+def test_a_script_that_loads_the_model_is_not_run_a_second_time(folder: Path) -> None:
+    """Processes of multiprocessing begin with what the script does outside of `if __name__`."""
+    script = folder.parent / "script.py"
+    script.write_text(
+        "import pathlib\n"
+        "from captcha_tagger.predict.serving import ServedTagger\n"
+        f"served = ServedTagger(pathlib.Path({str(folder)!r}))\n"
+        f"print(served.predict({{'image': [{encode_png(GREY)!r}]}})[0]['text'])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    (row,) = ServedTagger(folder).predict(pd.DataFrame({"image": [GREY]}))
+    assert done.stdout == row["text"] + "\n"
 
 
 def test_a_planted_pickle_is_refused(folder: Path) -> None:
@@ -269,14 +287,14 @@ def test_answers_come_while_later_files_are_read(
     """They were printed when all was done: whatever ended the command lost them all."""
     for number in range(2 * BATCH):
         (images / f"{number}.png").write_bytes(encode_png(GREY))
-    decode, calls = Predictor.decode, iter(range(1000))
+    decode_all, calls = Predictor.decode_all, iter(range(1000))
 
-    def fail_late(self: Predictor, image: bytes) -> NDArray[np.uint8]:
-        if next(calls) >= BATCH:
+    def fail_late(self: Predictor, images: list[bytes]) -> list[Pixels | InputError]:
+        if next(calls) > 0:
             raise KeyboardInterrupt
-        return decode(self, image)
+        return decode_all(self, images)
 
-    monkeypatch.setattr(Predictor, "decode", fail_late)
+    monkeypatch.setattr(Predictor, "decode_all", fail_late)
     monkeypatch.setattr("captcha_tagger.predict.predictor.count_cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         tag([str(images)], str(folder), as_json=True)

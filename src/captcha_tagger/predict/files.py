@@ -12,7 +12,7 @@ from captcha_tagger.base.work.processes import in_batches
 from captcha_tagger.base.work.session import Shared, open_session
 from captcha_tagger.predict.named import File, read_files
 from captcha_tagger.predict.predictor import BATCH, Prediction, Predictor
-from captcha_tagger.source.decoding import CRASH, Pixels
+from captcha_tagger.source.decoding import CRASH
 
 MAX_BYTES = 50_000_000  # of one file
 FILES_HERE = 4000  # which one machine answers sooner than Ray starts
@@ -63,16 +63,11 @@ def _load(predictor: Shared[Predictor]) -> Predictor:
 
 
 def _answer(predictor: Predictor, files: Sequence[File]) -> list[Outcome]:
-    decoded = [_decode(predictor, content) for content in read_files(files, MAX_BYTES)]
-    found = iter(predictor.answer([pixels for pixels in decoded if not isinstance(pixels, str)]))
+    contents = list(read_files(files, MAX_BYTES))
+    decoded = iter(predictor.decode_all([one for one in contents if isinstance(one, bytes)]))
+    outcomes = [next(decoded) if isinstance(one, bytes) else one for one in contents]
+    found = iter(predictor.answer([one for one in outcomes if not isinstance(one, InputError)]))
     return [
-        (file, pixels if isinstance(pixels, str) else next(found))
-        for file, pixels in zip(files, decoded, strict=True)
+        (file, str(outcome) if isinstance(outcome, InputError) else next(found))
+        for file, outcome in zip(files, outcomes, strict=True)
     ]
-
-
-def _decode(predictor: Predictor, content: bytes | InputError) -> Pixels | str:
-    try:
-        return str(content) if isinstance(content, InputError) else predictor.decode(content)
-    except InputError as error:
-        return str(error)

@@ -1,22 +1,19 @@
 """One image or many -> text, labels and probs; for the command line and the server.
 
-A model folder -> Predictor. Images come as encoded bytes or as arrays of any size and mode, never
-as paths: a server that opened paths would read its host's files to strangers.
+A model folder -> Predictor. Images come as encoded bytes, never as paths: a server that opened
+paths would read its host's files to strangers.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -28,10 +25,10 @@ from captcha_tagger.network.heads import HeadAnswer
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.params import GREEDY, Read
 from captcha_tagger.network.reading import read
-from captcha_tagger.source.decoding import Pixels, decode
+from captcha_tagger.predict.decoding import decode_apart
+from captcha_tagger.source.decoding import Pixels
 
 BATCH = 16  # up to 64 are as fast, 128 leave the cache and take a fifth more time
-MAX_PIXELS = 20_000_000
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,10 +62,16 @@ class Predictor:
         self._how = how
         self.card = self.model.card
 
-    def decode(self, image: bytes | NDArray[Any]) -> Pixels:
+    def decode(self, image: bytes) -> Pixels:
         """Pixels in the model's shape; InputError says why the image cannot be used."""
-        data = image if isinstance(image, bytes) else encode(image)
-        return decode(data, max_pixels=MAX_PIXELS, **Shape(*self.card.shape)._asdict())
+        (decoded,) = self.decode_all([image])
+        if isinstance(decoded, InputError):
+            raise decoded
+        return decoded
+
+    def decode_all(self, images: Sequence[bytes]) -> list[Pixels | InputError]:
+        """The pixels of each image, or why it cannot be used: many in a fraction of the time."""
+        return decode_apart(images, Shape(*self.card.shape))
 
     def predict(self, pixels: Sequence[Pixels]) -> Iterator[Prediction]:
         """The predictions in the order of the decoded images; each core computes a batch."""
@@ -143,26 +146,3 @@ def fold_batch_norms(model: nn.Module) -> None:
             if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
                 layers[index] = fuse_conv_bn_eval(layer, following)
                 layers[index + 1] = nn.Identity()
-
-
-def encode(array: NDArray[Any]) -> bytes:
-    """An array (height, width) or (height, width, channels) of a usual image type, as PNG.
-
-    So it takes the same way as a file. Integers up to 255 are 8 bits deep, above that 16 bits.
-    """
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] > 4):
-        raise InputError(f"an array of shape {array.shape} is no (height, width[, channels])")
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * 255
-    if not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"an array of {array.dtype} has no known white; give integers")
-    low, high = int(array.min()), int(array.max())
-    deep = array.dtype == np.uint16 or high > 255
-    if low < 0 or high > 65535 or (deep and array.ndim == 3):
-        raise InputError(f"an array with values from {low} to {high} is no image")
-    buffer = BytesIO()
-    image = Image.fromarray(array.astype(np.uint16 if deep else np.uint8))
-    image.save(buffer, "PNG", compress_level=0)
-    return buffer.getvalue()

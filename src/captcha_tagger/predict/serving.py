@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.predict.predictor import Predictor
+from captcha_tagger.base.work.processes import in_batches
+from captcha_tagger.predict.arrays import encode
+from captcha_tagger.predict.predictor import BATCH, Predictor
 from captcha_tagger.source.decoding import Pixels
 
 COLUMN = "image"
@@ -39,13 +41,27 @@ class ServedTagger:
 
     def decode(self, images: Any) -> list[Pixels]:
         """The decoded rows; InputError says which is no image, and why."""
-        pixels = []
-        for number, row in enumerate(images[COLUMN]):
-            try:
-                pixels.append(self._predictor.decode(_read(row)))
-            except InputError as error:
-                raise InputError(f"image {number}: {error}") from None
+        pixels = list[Pixels]()
+        for batch in in_batches(images[COLUMN], BATCH):
+            first = len(pixels)
+            encoded = [_encode(*row) for row in enumerate(batch, first)]
+            for number, decoded in enumerate(self._predictor.decode_all(encoded), first):
+                if isinstance(decoded, InputError):
+                    raise _blame(number, decoded)
+                pixels.append(decoded)
         return pixels
+
+
+def _encode(number: int, image: Any) -> bytes:
+    try:
+        read = _read(image)
+        return read if isinstance(read, bytes) else encode(read)
+    except InputError as error:
+        raise _blame(number, error) from None
+
+
+def _blame(number: int, error: InputError) -> InputError:
+    return InputError(f"image {number}: {error}")
 
 
 def _refuse(error: InputError) -> Exception:
