@@ -9,6 +9,8 @@ from PIL import Image
 
 from captcha_tagger.base.errors import InputError
 
+COLUMN = "image"  # of a table that asks the served model
+
 
 def encode(array: NDArray[Any]) -> bytes:
     """An array (height, width) or (height, width, channels) as PNG.

@@ -14,11 +14,9 @@ import numpy as np
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import in_batches
-from captcha_tagger.predict.arrays import encode
+from captcha_tagger.predict.arrays import COLUMN, encode
 from captcha_tagger.predict.predictor import BATCH, Predictor
 from captcha_tagger.source.decoding import Pixels
-
-COLUMN = "image"
 
 
 class ServedTagger:

@@ -38,8 +38,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from captcha_tagger.base.errors import InputError, hide_password
 from captcha_tagger.base.files import lock_file, read_json
 from captcha_tagger.base.places import root_folder, state_folder, store_address
-from captcha_tagger.predict.arrays import encode
-from captcha_tagger.predict.serving import COLUMN
+from captcha_tagger.predict.arrays import COLUMN, encode
 from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.row import MODEL, NAME, RunRow
 
