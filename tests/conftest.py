@@ -16,6 +16,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.reproduce.verify import make_clone
+from tests import own_params
 from tests.buckets import Buckets, point_to
 from tests.servers import object_store
 from tests.whole import commit_working_tree
@@ -31,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _get_timeout(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
     return marker.args[0] if marker else 0.0
+
+
+own_params.watch()
+
+
+@pytest.fixture(autouse=True)
+def _others_leave_the_own_params_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    was_read, own_params.read = own_params.read, []
+    is_marked = request.node.get_closest_marker("own_params") is not None
+    assert is_marked or not was_read, "reads params.yaml: take tests/params.yaml, or mark it"
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ def load_changed(tmp_path: Path, old: str, new: str) -> object:
     return load_params(path)
 
 
+@pytest.mark.own_params
 def test_the_params_in_the_repository_are_valid() -> None:
     load_params(ROOT / "params.yaml")
 

@@ -151,6 +151,7 @@ def test_the_repository_holds_no_data() -> None:
     assert files in ([], ["data/.gitkeep"])  # none where this is no repository
 
 
+@pytest.mark.own_params
 def test_other_texts_under_the_same_path_make_another_set() -> None:
     assert {"${ingest.labels}", "${ingest.corrections}"} <= set(STAGES["ingest"]["deps"])
     params = load_params(ROOT / "params.yaml").ingest
