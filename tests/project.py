@@ -1,12 +1,15 @@
 """A small copy of the repository with forty drawn images, to drive DVC and MLflow for real."""
 
+import atexit
 import os
 import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,23 @@ class Project:
 
 
 def make_project(root: Path, **sections: dict[str, Any]) -> Project:
+    """One in which DVC has yet to run, but finds in its cache what precedes training."""
+    project = _begin(root, sections)
+    shutil.copytree(_compute_beginning(), root / ".dvc" / "cache")
+    return project
+
+
+@cache
+def _compute_beginning() -> Path:
+    """DVC's cache after the stages before training, which all projects have in common."""
+    folder = Path(tempfile.mkdtemp(prefix="projects-"))
+    atexit.register(shutil.rmtree, folder)
+    project = _begin(folder / "project", {})
+    project.dvc("repro", "sample", "split", "backbone")
+    return project.root / ".dvc" / "cache"
+
+
+def _begin(root: Path, sections: dict[str, dict[str, Any]]) -> Project:
     root.mkdir(parents=True)
     for name in ("src", "stages"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
