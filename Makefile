@@ -57,7 +57,8 @@ original: setup  ## the original blog post's recipe as a DVC experiment (BACKBON
 	  -S train_head.head=concat -S train_head.epochs=5 -S train_head.learning_rate=5e-2 \
 	  -S train_head.batch_size=64 -S train_head.augment=true \
 	  -S fine_tune.epochs=15 -S 'fine_tune.learning_rates=[1e-3,1e-2]' -S fine_tune.batch_size=64 \
-	  -S fine_tune.threshold=0.2 -S fine_tune.ema_decay=0
+	  -S fine_tune.threshold=0.2 -S fine_tune.ema_decay=0 \
+	  -S train_head.shards=1 -S fine_tune.shards=1
 
 crossval: setup  ## cross-validate the params on FOLDER: 5 folds x 3 seeds
 	python benchmarks/quality.py crossval $(FOLDER)

@@ -39,11 +39,13 @@ COMPUTE = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 @dataclass(frozen=True)
 class Way:
-    """How many threads, and how often a waiting one looks again before it sleeps."""
+    """How many threads, how often a waiting one looks again before it sleeps, and in how many parts
+    a batch is computed."""
 
     title: str
     threads: int
     spins: str
+    shards: int = 1
 
 
 WAYS = (
@@ -51,6 +53,7 @@ WAYS = (
     Way("the package's", count_cores(), os.environ[SPINS]),
     Way("none", count_cores(), "0"),
     Way("one thread", 1, os.environ[SPINS]),
+    Way("a thread for each half of the batch", count_cores(), os.environ[SPINS], shards=2),
 )
 
 
@@ -60,10 +63,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--work", type=int, metavar="THREADS", help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=int, nargs=2, metavar="N", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        print(json.dumps(time_steps(args.architecture, args.batch_size, args.steps, args.work)))
+        print(json.dumps(time_steps(args.architecture, args.batch_size, args.steps, *args.work)))
         return
     print(describe_machine(), flush=True)
     quiet: dict[Way, list[float]] = {way: [] for way in WAYS}
@@ -74,17 +77,19 @@ def main() -> None:
             with compute_beside():
                 busy[way] += run(way, args)
     rows = [
-        [way.title, way.threads, way.spins, *compare(quiet[way], busy[way])] for way in WAYS
-    ]  # fmt: skip
-    columns = ["patience", "threads", SPINS, "ms quiet", "ms busy", "times as long"]
+        [way.title, way.threads, way.shards, way.spins, *compare(quiet[way], busy[way])]
+        for way in WAYS
+    ]
+    columns = ["patience", "threads", "shards", SPINS, "ms quiet", "ms busy", "times as long"]
     print(f"\n{tabulate(rows, columns, 'github', disable_numparse=True)}")
 
 
 def run(way: Way, args: argparse.Namespace) -> list[float]:
     """Milliseconds of each step in a fresh process."""
     options = {"architecture": args.architecture, "batch-size": args.batch_size}
-    options |= {"steps": args.steps, "work": way.threads}
+    options |= {"steps": args.steps}
     words = [f"--{name}={value}" for name, value in options.items()]
+    words += ["--work", str(way.threads), str(way.shards)]
     said = subprocess.run(
         [sys.executable, __file__, *words],
         env={**os.environ, SPINS: way.spins, "OMP_NUM_THREADS": str(way.threads)},
@@ -94,7 +99,9 @@ def run(way: Way, args: argparse.Namespace) -> list[float]:
     return json.loads(said.stdout)
 
 
-def time_steps(architecture: str, batch_size: int, steps: int, threads: int) -> list[float]:
+def time_steps(
+    architecture: str, batch_size: int, steps: int, threads: int, shards: int
+) -> list[float]:
     """Milliseconds of each step on the CPU, in the precision that params.yaml says."""
     from steps import make_model, make_step  # torch, which only a worker needs
 
@@ -102,7 +109,7 @@ def time_steps(architecture: str, batch_size: int, steps: int, threads: int) -> 
 
     changes = {"device": "cpu", "threads": threads}
     machine = set_up(load_params().compute.model_copy(update=changes))
-    step = make_step(make_model(architecture, "ctc", machine), batch_size, machine)
+    step = make_step(make_model(architecture, "ctc", machine), batch_size, machine, shards)
     taken = []
     for _ in range(WARM_UP + steps):
         started = time.perf_counter()

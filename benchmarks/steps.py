@@ -14,6 +14,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.card import Architecture, ModelCard
 from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.training.fitting import choose_gradients
 from captcha_tagger.training.objective import Plan, TaggerObjective
 
 Head = Literal["ctc", "noisy_or", "concat"]
@@ -37,19 +38,23 @@ def make_model(name: str, head: Head, machine: Machine, channels: Literal[1, 3] 
     return Tagger(card).to(machine.device)
 
 
-def make_step(model: Tagger, batch_size: int, machine: Machine) -> Callable[[], None]:
+def make_step(
+    model: Tagger, batch_size: int, machine: Machine, shards: int = 1
+) -> Callable[[], None]:
     """Picking, augmenting, both passes and the optimizer; without the average of the weights."""
     images = draw_noise(model.card, BATCHES * batch_size, machine.device)
     rates = [1e-3] * len(model.layer_groups())
-    plan = Plan("fine_tune", 1, batch_size, rates, 0.01, augment=True, seed=0, frozen=False)
+    plan = Plan(
+        "fine_tune", 1, batch_size, rates, 0.01, augment=True, seed=0, frozen=False, shards=shards
+    )
     objective = TaggerObjective(model.train(), images, plan, machine)
+    gradients = choose_gradients(model, objective)
     optimizer = build_optimizer(model.layer_groups(), rates, plan.weight_decay)
     steps = count()
 
     def step() -> None:
-        loss = objective(next(steps))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        gradients(next(steps))
         optimizer.step()
 
     return step

@@ -10,8 +10,8 @@ import pytest
 
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.engine.crew import count_workers
 from captcha_tagger.engine.resume import ResumeFile
+from captcha_tagger.engine.shards import count_workers
 from tests.engine.test_loop import (
     DyingResumeFile,
     KilledError,

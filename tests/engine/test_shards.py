@@ -25,6 +25,9 @@ class Squares:
     def share(self, step: int, shard: int) -> float:
         return len(self.batch(step).tensor_split(self.shards)[shard]) / 5
 
+    def on(self, model: nn.Module) -> "Squares":
+        return Squares(model, self.shards)
+
     def __call__(self, step: int, shard: int) -> Tensor:
         rows = self.batch(step).tensor_split(self.shards)[shard]
         return self.model(rows).square().mean() * self.share(step, shard)
@@ -33,7 +36,7 @@ class Squares:
 def test_unequal_shards_add_up_to_the_gradient_of_the_whole() -> None:
     """The mean of the shards' means, as plain data-parallel training takes it, is another."""
     model = nn.Linear(3, 2)
-    loss = Shards(model, Squares(model, 4), 4)(step=0)
+    loss = Shards(model, Squares(model, 4), 4, threads=2)(step=0)
     whole = Squares(model, 1)(0, 0)
     gradients = torch.autograd.grad(whole, list(model.parameters()))
     torch.testing.assert_close(loss, whole.detach())
@@ -43,7 +46,7 @@ def test_unequal_shards_add_up_to_the_gradient_of_the_whole() -> None:
 
 def test_running_statistics_move_by_the_mean_of_the_shards() -> None:
     model = nn.BatchNorm1d(3).train()
-    Shards(model, Squares(model, 2), 2)(step=0)
+    Shards(model, Squares(model, 2), 2, threads=1)(step=0)
     rows = Squares(model, 2).batch(0)
     mean = 0.6 * rows[:3].mean(0) + 0.4 * rows[3:].mean(0)
     torch.testing.assert_close(model.running_mean, 0.1 * mean)
@@ -52,7 +55,8 @@ def test_running_statistics_move_by_the_mean_of_the_shards() -> None:
 
 def test_a_shard_without_images_counts_for_nothing() -> None:
     model = nn.Linear(3, 2)
-    torch.testing.assert_close(Shards(model, Squares(model, 8), 8)(0), Squares(model, 1)(0, 0))
+    loss = Shards(model, Squares(model, 8), 8, threads=4)(0)
+    torch.testing.assert_close(loss, Squares(model, 1)(0, 0))
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4, 8])
@@ -95,3 +99,20 @@ def test_another_number_of_shards_is_another_model(
     other, _ = train(images, replace(make_plan(), shards=4), machine)
     with pytest.raises(AssertionError):
         assert_equal_models(one, other)
+
+
+@pytest.mark.parametrize("head", ["ctc", "noisy_or", "concat"])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_bits_do_not_depend_on_the_number_of_threads(
+    images: LabelledImages, machine: Machine, head: str, frozen: bool
+) -> None:
+    """Dropout of the concat head draws from the one source of numbers that all threads have."""
+    plan = replace(make_plan(frozen=frozen, ema_decay=0.5), shards=4)
+    models = []
+    for threads in (1, 2, 4):
+        with_threads = replace(machine, threads=threads)
+        with_threads.prepare()
+        models.append(train(images, plan, with_threads, head=head)[0])
+    machine.prepare()
+    assert_equal_models(models[0], models[1])
+    assert_equal_models(models[0], models[2])

@@ -22,7 +22,7 @@ from torch._C._distributed_c10d import AllgatherOptions, ProcessGroupGloo, TCPSt
 
 from captcha_tagger.engine.launch import Launcher
 from captcha_tagger.engine.loop import set_rates
-from captcha_tagger.engine.shards import Shards, add_pairwise
+from captcha_tagger.engine.shards import Shards, add_pairwise, count_workers
 
 MOST_LOSSES = 3  # at one step: then it is not chance
 LONGEST_MEETING = timedelta(minutes=5)
@@ -198,8 +198,3 @@ class _Ring:
             work.wait()
         except RuntimeError:
             raise LostError from None
-
-
-def count_workers(wanted: int, shards: int) -> int:
-    """How many processes there is an equal part of the shards for: a power of two."""
-    return 1 << (min(wanted, shards).bit_length() - 1)

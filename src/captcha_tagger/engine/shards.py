@@ -4,14 +4,20 @@ A batch falls into a fixed number of shards, a power of two. Each is a batch of 
 and to dropout. Gradients, changes of buffers and losses, each shard's by its share of the batch,
 are added in a binary tree over the shards. So a process with a part of the shards adds up a subtree
 of it, and the sums of all processes are added in the rest: the same sums in the same order, however
-many processes there are.
+many processes there are, and threads in each.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import partial
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+
+from captcha_tagger.base.work.threads import start_threads
+
+RANDOM = ("Drop", "Stochastic")  # in the names of layers that draw numbers
 
 
 class Objective(Protocol):
@@ -23,24 +29,39 @@ class Objective(Protocol):
     def share(self, step: int, shard: int) -> float:
         """The shard's share of the batch: 0 where there are fewer images than shards."""
 
+    def on(self, model: Any) -> Self:
+        """The same of a copy of the model."""
+
 
 class Shards:
-    """Called with a step: leaves its gradients and buffers in the model and returns its loss."""
+    """Called with a step: leaves its gradients and buffers in the model and returns its loss.
 
-    def __init__(self, model: nn.Module, objective: Objective, number: int) -> None:
+    On a CPU, shards are computed on several threads at once, each with its share of `threads`.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, number: int, threads: int) -> None:
         self.number = number
-        self._objective = objective
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._buffers = list(model.buffers())
         self._device = self._parameters[0].device
         self._sizes = [tensor.numel() for tensor in (*self._parameters, *self._buffers)] + [1]
+        at_once = 1 if self._device.type == "cuda" or _draws(model) else threads
+        self._copies = [_Copy(model, objective) for _ in range(count_workers(at_once, number))]
+        self._pool = start_threads(len(self._copies), max(1, threads // number))
 
     def __call__(self, step: int) -> Tensor:
         return self.put(self.add_up(step, 0, self.number))
 
     def add_up(self, step: int, first: int, count: int) -> Tensor:
         """The sum (values,) of so many shards, on the model's device; the model stays as it is."""
-        return add_pairwise(lambda shard: self._differentiate(step, shard), first, count)
+        parts = count_workers(len(self._copies), count)
+        each = count // parts
+        starts = range(first, first + count, each)
+        add = partial(self._add_up_part, step, each)
+        if self._device.type == "cuda":  # which one is a matter of the thread
+            return add(self._copies[0], first)
+        sums = list(self._pool.map(add, self._copies, starts))
+        return add_pairwise(sums.__getitem__, 0, parts)
 
     def put(self, total: Tensor) -> Tensor:
         """Give the model the gradients and the changes in the sum over all shards; the loss."""
@@ -54,19 +75,43 @@ class Shards:
             buffer += change if buffer.is_floating_point() else change.round().to(buffer.dtype)
         return pieces[-1][0]
 
-    def _differentiate(self, step: int, shard: int) -> Tensor:
-        share = self._objective.share(step, shard)
-        if not share:
-            return torch.zeros(sum(self._sizes), device=self._device)
-        before = [buffer.clone() for buffer in self._buffers]
-        loss = self._objective(step, shard)
+    def _add_up_part(self, step: int, count: int, copy: "_Copy", first: int) -> Tensor:
+        def differentiate(shard: int) -> Tensor:
+            if not copy.objective.share(step, shard):
+                return torch.zeros(sum(self._sizes), device=self._device)
+            return copy.differentiate(step, shard, self._buffers)
+
+        return add_pairwise(differentiate, first, count)
+
+
+class _Copy:
+    """The model for one thread: the same parameters, and buffers of its own."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        twin = deepcopy(model)
+        for own, shared in zip(twin.parameters(), model.parameters(), strict=True):
+            own.data = shared.data
+        self.objective = objective.on(twin)
+        self._parameters = [p for p in twin.parameters() if p.requires_grad]
+        self._buffers = list(twin.buffers())
+
+    def differentiate(self, step: int, shard: int, buffers: Sequence[Tensor]) -> Tensor:
+        """Gradients, changes of the model's buffers and loss, one after the other (values,)."""
+        for own, before in zip(self._buffers, buffers, strict=True):
+            own.copy_(before)
+        loss = self.objective(step, shard)
         gradients = torch.autograd.grad(loss, self._parameters)
-        changes = []
-        for buffer, old in zip(self._buffers, before, strict=True):
-            changes.append((buffer - old) * share)
-            buffer.copy_(old)
-        parts = [*gradients, *changes, loss.detach().to(self._device)]
+        share = self.objective.share(step, shard)
+        changes = [
+            (own - before) * share for own, before in zip(self._buffers, buffers, strict=True)
+        ]
+        parts = [*gradients, *changes, loss.detach()]
         return torch.cat([part.reshape(-1).float() for part in parts])
+
+
+def count_workers(wanted: int, shards: int) -> int:
+    """How many workers there is an equal part of the shards for: a power of two."""
+    return 1 << (min(wanted, shards).bit_length() - 1)
 
 
 def add_pairwise(leaf: Callable[[int], Tensor], first: int, count: int) -> Tensor:
@@ -75,3 +120,8 @@ def add_pairwise(leaf: Callable[[int], Tensor], first: int, count: int) -> Tenso
         return leaf(first)
     half = count // 2
     return add_pairwise(leaf, first, half) + add_pairwise(leaf, first + half, half)
+
+
+def _draws(model: nn.Module) -> bool:
+    """Whether the model draws random numbers: torch has one source of them for all threads."""
+    return any(name in type(layer).__name__ for layer in model.modules() for name in RANDOM)

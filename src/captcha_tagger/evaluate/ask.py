@@ -3,6 +3,7 @@
 A model and the held-out images -> data/evaluate/answers/, written as the answers come.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.work.threads import spread
 from captcha_tagger.data.held_out import HeldOut
 from captcha_tagger.data.labels import encode_texts
+from captcha_tagger.data.pixels import Pixels
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.evaluate.answers import write_answers, write_evidence
 from captcha_tagger.evaluate.saliency import grad_cam
 from captcha_tagger.metrics.sets import binary_cross_entropy
-from captcha_tagger.network.heads import ConcatHead
-from captcha_tagger.network.inference import BATCH
+from captcha_tagger.network.heads import ConcatHead, HeadAnswer
+from captcha_tagger.network.inference import BATCH, count_threads
 from captcha_tagger.network.params import Read
 from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
@@ -49,16 +52,21 @@ def ask(
     write_evidence(folder, shown, infer_evidence(model, images, shown, device))
 
 
-@torch.no_grad()
 def _answer_all(
     model: Tagger, images: HeldOut, how: Read, folder: Path, device: torch.device, num_worst: int
 ) -> NDArray[np.int64]:
     """Write logits and readings; the sorted positions of so many images with the highest loss."""
     card, worst = model.card, (np.empty(0, np.int64), np.empty(0, np.float32))
     reads = card.head == "ctc"
+
+    @torch.no_grad()
+    def answer_batch(item: tuple[slice, Pixels]) -> tuple[slice, HeadAnswer]:
+        batch, pixels = item
+        return batch, model.answer(torch.from_numpy(pixels).to(device))
+
     with write_answers(folder, images.rows, len(card.vocabulary), reads=reads) as add:
-        for batch, pixels in images.batches(BATCH):
-            answer = model.answer(torch.from_numpy(pixels).to(device))
+        answers = spread(answer_batch, images.batches(BATCH), count_threads(device))
+        for batch, answer in answers:
             logits, readings = answer.logits.cpu().numpy(), list[Reading]()
             if answer.log_probs is not None:
                 log_probs = answer.log_probs.cpu().numpy()
@@ -88,7 +96,8 @@ def infer_evidence(
     """
     batches = np.split(shown, range(BATCH, len(shown), BATCH))
     pixels = (torch.from_numpy(images.pixels(batch)).to(device) for batch in batches)
-    return torch.cat([look(model, batch).half().cpu() for batch in pixels]).numpy()
+    maps = spread(partial(look, model), pixels, count_threads(device))
+    return torch.cat([batch.half().cpu() for batch in maps]).numpy()
 
 
 def look(model: Tagger, pixels: Tensor) -> Tensor:

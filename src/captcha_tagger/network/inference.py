@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from captcha_tagger.base.work.threads import spread
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.ctc import reading_losses
@@ -55,8 +56,16 @@ def measure_losses(answer: HeadAnswer, images: LabelledImages, picks: Tensor) ->
     return reading_losses(answer.log_probs, images.texts[picks], sets.sum(1))
 
 
-@torch.no_grad()
 def _answers(model: Tagger, images: LabelledImages) -> Iterator[tuple[Tensor, HeadAnswer]]:
     model.eval()
-    for picks in images.batches(BATCH):
-        yield picks, model.answer(images.pixels(picks))
+
+    @torch.no_grad()
+    def answer(picks: Tensor) -> tuple[Tensor, HeadAnswer]:
+        return picks, model.answer(images.pixels(picks))
+
+    return spread(answer, images.batches(BATCH), count_threads(images.device))
+
+
+def count_threads(device: torch.device) -> int:
+    """How many batches are computed at once: a GPU takes one after the other."""
+    return 1 if device.type == "cuda" else torch.get_num_threads()

@@ -5,8 +5,6 @@ paths would read its host's files to strangers.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import count_cores, in_batches
+from captcha_tagger.base.work.threads import one_thread, spread
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.heads import HeadAnswer
@@ -88,14 +87,7 @@ class Predictor:
         Only on the main thread can matching a pattern be ended, and a beam keeps the interpreter
         busy anyway: then all is done there.
         """
-        if self._how.pattern is not None:
-            yield from map(function, batches)
-            return
-        pool = ThreadPoolExecutor(count_cores())
-        try:
-            yield from pool.map(function, batches)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from spread(function, batches, 1 if self._how.pattern else count_cores())
 
     def answer(self, batch: Sequence[Pixels]) -> list[Prediction]:
         """The predictions of one batch, computed on the calling thread."""
@@ -119,21 +111,6 @@ class Predictor:
         named = dict(zip(self.card.vocabulary, probs, strict=True))
         labels = [label for label, prob in named.items() if prob > self.card.threshold]
         return Prediction(labels, named, self.card.threshold, reading)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on the calling thread alone.
-
-    Torch's own threads wait for each other at every layer: two of them answer an image in 1.2 ms
-    instead of 1.5 on idle cores, but took up to a hundred times as long where others computed.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def fold_batch_norms(model: nn.Module) -> None:

@@ -5,11 +5,12 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, Field
 
+from captcha_tagger.base.work.threads import one_thread
 from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.data.readings import Spans
 from captcha_tagger.evaluate.ask import look
 from captcha_tagger.network.card import ModelCard
-from captcha_tagger.predict.predictor import Prediction, Predictor, one_thread
+from captcha_tagger.predict.predictor import Prediction, Predictor
 from captcha_tagger.report.thumbnails import encode_image
 from captcha_tagger.serve.params import Serve
 

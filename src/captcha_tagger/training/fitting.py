@@ -13,12 +13,12 @@ from torch import Tensor
 
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.engine.crew import Crew, Member, count_workers
+from captcha_tagger.engine.crew import Crew, Member
 from captcha_tagger.engine.launch import open_launcher
 from captcha_tagger.engine.loop import History, Phase, backward, optimize
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.engine.resume import ResumeFile
-from captcha_tagger.engine.shards import Shards
+from captcha_tagger.engine.shards import Shards, count_workers
 from captcha_tagger.metrics.sets import count, exact_set, label_accuracy, micro_f1
 from captcha_tagger.metrics.texts import count_characters, count_edits, error_rate, text_accuracy
 from captcha_tagger.network.card import ModelCard
@@ -85,19 +85,24 @@ def _share(
     if number < machine.workers:
         some = f"{number} of {machine.workers} workers"
         print(f"{plan.phase}: {some}, as many as there are equal parts of {plan.shards} shards for")
-    if plan.shards == 1:
-        yield backward(objective)
-    elif number == 1:
-        yield Shards(model, objective, plan.shards)
+    if number == 1:
+        yield choose_gradients(model, objective)
     else:
         job = Job(model.card, objective.train, plan, machine)
-        me = Member(model, optimizer, Shards(model, objective, plan.shards))
+        me = Member(model, optimizer, Shards(model, objective, plan.shards, machine.threads))
         num_steps = phase.epochs * phase.steps_per_epoch
         with (
             open_launcher(machine.cluster, machine.threads) as launcher,
             Crew(me, job, launcher, number, num_steps) as crew,
         ):
             yield crew
+
+
+def choose_gradients(model: Tagger, objective: TaggerObjective) -> Callable[[int], Tensor]:
+    """Those of a batch as a whole, or in shards, by this process alone."""
+    if objective.plan.shards == 1:
+        return backward(objective)
+    return Shards(model, objective, objective.plan.shards, objective.machine.threads)
 
 
 @dataclass(frozen=True)
@@ -119,4 +124,6 @@ class Job:
         optimizer = build_optimizer(groups, self.plan.learning_rates, self.plan.weight_decay)
         optimizer.load_state_dict(state["optimizer"])
         objective = TaggerObjective(model, self.train, self.plan, self.machine)
-        return Member(model, optimizer, Shards(model, objective, self.plan.shards))
+        return Member(
+            model, optimizer, Shards(model, objective, self.plan.shards, self.machine.threads)
+        )

@@ -4,16 +4,19 @@ A Tagger, LabelledImages and a Plan -> the loss of a step, of all its images or 
 """
 
 import math
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from captcha_tagger.base.work.threads import spread
 from captcha_tagger.data.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.loop import mix
 from captcha_tagger.network.heads import HeadAnswer
-from captcha_tagger.network.inference import measure_losses
+from captcha_tagger.network.inference import count_threads, measure_losses
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
 
@@ -64,6 +67,12 @@ class TaggerObjective:
             answer = self._answer(picks, seed)
         return measure_losses(answer, self.train, picks).mean() * self.share(step, shard)
 
+    def on(self, model: Tagger) -> Self:
+        """The same of a copy of the model."""
+        other = copy(self)
+        other.model = model
+        return other
+
     def share(self, step: int, shard: int) -> float:
         """The shard's share of the step's images."""
         return len(self._pick_shard(step, shard)) / len(self._pick_batch(step))
@@ -93,13 +102,17 @@ class TaggerObjective:
             features = self.model.features(pixels)
         return self.model.head.answer(features)
 
-    @torch.no_grad()
     def _cache_features(self) -> Tensor | None:
         """The frozen backbone's features of every training image, where they fit."""
+        batches = self.train.batches(self.plan.batch_size)
         parts: list[Tensor] = []
-        for picks in self.train.batches(self.plan.batch_size):
-            with self.machine.autocast():
-                parts.append(self.model.features(self.train.pixels(picks)))
+        for features in spread(self._extract, batches, count_threads(self.train.device)):
+            parts.append(features)
             if parts[0].nbytes / len(parts[0]) * len(self.train) > RESIDENT_BYTES:
                 return None
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def _extract(self, picks: Tensor) -> Tensor:
+        with self.machine.autocast():
+            return self.model.features(self.train.pixels(picks))

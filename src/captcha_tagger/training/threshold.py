@@ -1,18 +1,21 @@
 """The prob above which a label is predicted: chosen on training images, never on scored ones."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from captcha_tagger.base.work.threads import spread
 from captcha_tagger.data.images import LabelledImages
-from captcha_tagger.network.inference import BATCH
+from captcha_tagger.network.inference import BATCH, count_threads
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.training.augmentation import augment
 
 GRID = np.round(np.linspace(0.05, 0.95, 91), 2)
 
 
-@torch.no_grad()
 def choose_threshold(model: Tagger, train: LabelledImages, seed: int) -> float:
     """The threshold with (nearly) the most exact sets on augmented training images.
 
@@ -20,11 +23,14 @@ def choose_threshold(model: Tagger, train: LabelledImages, seed: int) -> float:
     """
     model.eval()
     generator = torch.Generator().manual_seed(seed)
-    probs = [
-        torch.sigmoid(model(augment(train.pixels(picks), generator))).cpu()
-        for picks in train.batches(BATCH)
-    ]
+    images = (augment(train.pixels(picks), generator) for picks in train.batches(BATCH))
+    probs = [*spread(partial(_find_probs, model), images, count_threads(train.device))]
     return best_threshold(torch.cat(probs).numpy(), train.targets.cpu().numpy())
+
+
+@torch.no_grad()
+def _find_probs(model: Tagger, pixels: Tensor) -> Tensor:
+    return torch.sigmoid(model(pixels)).cpu()
 
 
 def best_threshold(probs: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
