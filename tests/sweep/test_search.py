@@ -1,5 +1,6 @@
 """A search on its folder, with outcomes that are told by hand."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from captcha_tagger.sweep.progress import Progress
 from captcha_tagger.sweep.search import Search
 from captcha_tagger.sweep.space import read_space
 from captcha_tagger.sweep.trial import Outcome
-from tests.repository import ROOT
+from tests.repository import PARAMS_FILE
 from tests.sweep.optunas import NEEDS_OPTUNA
 
 WORDS = ["a.x=0.001..1:log", "a.y=p,q"]
@@ -126,8 +127,11 @@ def test_the_best_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["fine_tune.ema_decay=0..2", "fine_tune.epochs=-1..5"])
-def test_both_ends_of_a_range_must_be_valid(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_both_ends_of_a_range_must_be_valid(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copyfile(PARAMS_FILE, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
     key = word.partition("=")[0]
     with pytest.raises(InputError, match=rf"^params\.yaml with {key}=(2|-1): {key}: "):
         run_sweep([word], number=None, search=3, seed=0, jobs=None, name=None)
@@ -140,8 +144,9 @@ def test_without_optuna_it_is_one_line(tmp_path: Path) -> None:
         "from captcha_tagger.commands.cli import main\n"
         "main(['sweep', '--search', '3', '--set', 'fine_tune.epochs=1..3'])"
     )
+    shutil.copyfile(PARAMS_FILE, tmp_path / "params.yaml")
     words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         2,
         "captcha-tagger sweep: --search: Optuna is not installed; pip install -e '.[search]', or "
