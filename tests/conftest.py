@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _get_timeout(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
-    return marker.args[0] if marker else 0.0
+    return marker.args[0] if marker else float(item.config.getini("timeout"))
 
 
 own_params.watch()

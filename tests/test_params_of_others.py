@@ -1,6 +1,6 @@
 """The tests start from params of their own: whatever stands in params.yaml, they pass.
 
-No test opens the file but those that are marked; conftest.py sees to that.
+No test opens the file itself but those that are marked; conftest.py sees to that.
 """
 
 import subprocess

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import pytest
@@ -101,12 +102,39 @@ def test_another_number_of_shards_is_another_model(
         assert_equal_models(one, other)
 
 
-@pytest.mark.parametrize("head", ["ctc", "noisy_or", "concat"])
+class Meeting(Squares):
+    """Goes on when two shards are computed at once."""
+
+    def __init__(self, model: nn.Module, shards: int, barrier: threading.Barrier) -> None:
+        super().__init__(model, shards)
+        self.barrier = barrier
+
+    def on(self, model: nn.Module) -> "Meeting":
+        return Meeting(model, self.shards, self.barrier)
+
+    def __call__(self, step: int, shard: int) -> Tensor:
+        self.barrier.wait(timeout=30)
+        return super().__call__(step, shard)
+
+
+def test_shards_are_computed_at_once() -> None:
+    model = nn.Linear(3, 2)
+    Shards(model, Meeting(model, 4, threading.Barrier(2)), 4, threads=2)(step=0)
+
+
+def test_what_draws_random_numbers_is_computed_in_turn(
+    images: LabelledImages, machine: Machine
+) -> None:
+    """Dropout draws from the one source of numbers that all threads have."""
+    plan, two = replace(make_plan(), shards=4), replace(machine, threads=2)
+    assert_equal_models(*(train(images, plan, two, head="concat")[0] for _ in range(2)))
+
+
+@pytest.mark.parametrize("head", ["ctc", "noisy_or"])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_the_bits_do_not_depend_on_the_number_of_threads(
     images: LabelledImages, machine: Machine, head: str, frozen: bool
 ) -> None:
-    """Dropout of the concat head draws from the one source of numbers that all threads have."""
     plan = replace(make_plan(frozen=frozen, ema_decay=0.5), shards=4)
     models = []
     for threads in (1, 2, 4):

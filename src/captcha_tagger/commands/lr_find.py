@@ -16,6 +16,7 @@ from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.optimizer import build_optimizer
 from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.report.plots import style
+from captcha_tagger.training.fitting import choose_gradients
 from captcha_tagger.training.objective import Plan, TaggerObjective, set_mode
 from captcha_tagger.training.params import TrainHead
 
@@ -47,10 +48,11 @@ def find_rate(model: Tagger, data: Dataset, params: TrainHead, machine: Machine)
         augment=params.augment,
         seed=params.seed,
         frozen=True,
+        shards=params.shards,
     )
     set_mode(model, plan)
     optimizer = build_optimizer(model.layer_groups(), plan.learning_rates, plan.weight_decay)
-    objective = TaggerObjective(model, train, plan, machine)
+    gradients = choose_gradients(model, TaggerObjective(model, train, plan, machine))
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
@@ -58,9 +60,8 @@ def find_rate(model: Tagger, data: Dataset, params: TrainHead, machine: Machine)
         rate = LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = objective(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = gradients(step)
         optimizer.step()
         average = SMOOTHING * average + (1 - SMOOTHING) * loss.item()
         smoothed = average / (1 - SMOOTHING ** (step + 1))

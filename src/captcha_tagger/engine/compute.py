@@ -39,6 +39,7 @@ class Machine:
     def prepare(self) -> None:
         """Set torch's process-wide switches accordingly."""
         torch.set_num_threads(self.threads)
+        torch.get_num_threads()  # from now on this thread's own, whatever others are given
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32 on every device

@@ -30,13 +30,14 @@ class Objective(Protocol):
         """The shard's share of the batch: 0 where there are fewer images than shards."""
 
     def on(self, model: Any) -> Self:
-        """The same of a copy of the model."""
+        """The same loss, for a copy of the model."""
 
 
 class Shards:
     """Called with a step: leaves its gradients and buffers in the model and returns its loss.
 
-    On a CPU, shards are computed on several threads at once, each with its share of `threads`.
+    On a CPU, shards are computed on several threads at once, each with its share of `threads`; one
+    after the other, with all of torch's threads, where the model draws random numbers.
     """
 
     def __init__(self, model: nn.Module, objective: Objective, number: int, threads: int) -> None:
@@ -45,9 +46,10 @@ class Shards:
         self._buffers = list(model.buffers())
         self._device = self._parameters[0].device
         self._sizes = [tensor.numel() for tensor in (*self._parameters, *self._buffers)] + [1]
-        at_once = 1 if self._device.type == "cuda" or _draws(model) else threads
-        self._copies = [_Copy(model, objective) for _ in range(count_workers(at_once, number))]
-        self._pool = start_threads(len(self._copies), max(1, threads // number))
+        one_by_one = self._device.type == "cuda" or _draws(model)
+        at_once = 1 if one_by_one else count_workers(threads, number)
+        self._copies = [_Copy(model, objective) for _ in range(at_once)]
+        self._pool = start_threads(at_once, threads if one_by_one else max(1, threads // number))
 
     def __call__(self, step: int) -> Tensor:
         return self.put(self.add_up(step, 0, self.number))
@@ -58,7 +60,7 @@ class Shards:
         each = count // parts
         starts = range(first, first + count, each)
         add = partial(self._add_up_part, step, each)
-        if self._device.type == "cuda":  # which one is a matter of the thread
+        if self._device.type == "cuda":  # the current GPU is a setting of each thread
             return add(self._copies[0], first)
         sums = list(self._pool.map(add, self._copies, starts))
         return add_pairwise(sums.__getitem__, 0, parts)
@@ -105,7 +107,8 @@ class _Copy:
         changes = [
             (own - before) * share for own, before in zip(self._buffers, buffers, strict=True)
         ]
-        parts = [*gradients, *changes, loss.detach()]
+        # The loss of what reads is on the CPU.
+        parts = [*gradients, *changes, loss.detach().to(gradients[0].device)]
         return torch.cat([part.reshape(-1).float() for part in parts])
 
 

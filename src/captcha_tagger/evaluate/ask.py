@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.work.threads import spread
+from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.held_out import HeldOut
 from captcha_tagger.data.labels import encode_texts
 from captcha_tagger.data.pixels import Pixels
@@ -65,7 +65,7 @@ def _answer_all(
         return batch, model.answer(torch.from_numpy(pixels).to(device))
 
     with write_answers(folder, images.rows, len(card.vocabulary), reads=reads) as add:
-        answers = spread(answer_batch, images.batches(BATCH), count_threads(device))
+        answers = map_on_threads(answer_batch, images.batches(BATCH), count_threads(device))
         for batch, answer in answers:
             logits, readings = answer.logits.cpu().numpy(), list[Reading]()
             if answer.log_probs is not None:
@@ -96,7 +96,7 @@ def infer_evidence(
     """
     batches = np.split(shown, range(BATCH, len(shown), BATCH))
     pixels = (torch.from_numpy(images.pixels(batch)).to(device) for batch in batches)
-    maps = spread(partial(look, model), pixels, count_threads(device))
+    maps = map_on_threads(partial(look, model), pixels, count_threads(device))
     return torch.cat([batch.half().cpu() for batch in maps]).numpy()
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from captcha_tagger.base.work.threads import spread
+from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.ctc import reading_losses
@@ -63,7 +63,7 @@ def _answers(model: Tagger, images: LabelledImages) -> Iterator[tuple[Tensor, He
     def answer(picks: Tensor) -> tuple[Tensor, HeadAnswer]:
         return picks, model.answer(images.pixels(picks))
 
-    return spread(answer, images.batches(BATCH), count_threads(images.device))
+    return map_on_threads(answer, images.batches(BATCH), count_threads(images.device))
 
 
 def count_threads(device: torch.device) -> int:

@@ -4,8 +4,8 @@ What decoding takes is bounded there, which it could not be beside torch: how mu
 nobody knows beforehand.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.pixels import Shape
@@ -13,27 +13,40 @@ from captcha_tagger.source.decoding import Pixels, decode
 from captcha_tagger.source.decoding_process import DecodingProcesses
 
 MAX_PIXELS = 20_000_000
-MAX_SECONDS = 60  # for what is decoded in one go
-
-_processes = DecodingProcesses(max_pixels=MAX_PIXELS, max_seconds=MAX_SECONDS)
-
-
-def decode_apart(images: Sequence[bytes], shape: Shape) -> list[Pixels | InputError]:
-    """The pixels of each image, or why it cannot be used: it may crash its decoder, too."""
-    try:
-        return _processes.run(partial(_decode_each, shape=shape), images)
-    except InputError as error:  # one of them ended the process
-        if len(images) == 1:
-            return [error]
-        return [decoded for image in images for decoded in decode_apart([image], shape)]
+MAX_SECONDS = 20  # for an image
+PORTION_BYTES = 1_000_000  # that are sent at once, to which one image may be added
 
 
-def _decode_each(images: Sequence[bytes], shape: Shape) -> list[Pixels | InputError]:
-    return [_decode(image, shape) for image in images]
+def decode_apart(
+    images: Iterable[bytes | InputError], shape: Shape
+) -> Iterator[Pixels | InputError]:
+    """The pixels of each image, or why it cannot be used: it may crash its decoder, too.
+
+    What is no image but an error is passed on.
+    """
+    function = partial(_decode, shape=shape)
+    for portion in _in_portions(images):
+        yield from _get_processes().run_each(function, portion)
 
 
-def _decode(image: bytes, shape: Shape) -> Pixels | InputError:
-    try:
-        return decode(image, max_pixels=MAX_PIXELS, **shape._asdict())
-    except InputError as error:
-        return error
+@cache
+def _get_processes() -> DecodingProcesses:
+    return DecodingProcesses(max_pixels=MAX_PIXELS, max_seconds=MAX_SECONDS)
+
+
+def _in_portions(images: Iterable[bytes | InputError]) -> Iterator[list[bytes | InputError]]:
+    portion, num_bytes = list[bytes | InputError](), 0
+    for image in images:
+        portion.append(image)
+        num_bytes += len(image) if isinstance(image, bytes) else 0
+        if num_bytes >= PORTION_BYTES:
+            yield portion
+            portion, num_bytes = [], 0
+    if portion:
+        yield portion
+
+
+def _decode(image: bytes | InputError, shape: Shape) -> Pixels:
+    if isinstance(image, InputError):
+        raise image
+    return decode(image, max_pixels=MAX_PIXELS, **shape._asdict())

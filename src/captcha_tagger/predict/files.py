@@ -23,7 +23,7 @@ Outcome = tuple[File, Prediction | str]  # a file and what is in it, or why it c
 
 def predict_files(predictor: Predictor, files: Sequence[File]) -> Generator[list[Outcome]]:
     """The answers in the files' order, a batch at a time."""
-    return predictor.spread(partial(_answer, predictor), in_batches(files, BATCH))
+    return predictor.on_all_cores(partial(_answer, predictor), in_batches(files, BATCH))
 
 
 def predict_on_cluster(
@@ -63,9 +63,7 @@ def _load(predictor: Shared[Predictor]) -> Predictor:
 
 
 def _answer(predictor: Predictor, files: Sequence[File]) -> list[Outcome]:
-    contents = list(read_files(files, MAX_BYTES))
-    decoded = iter(predictor.decode_all([one for one in contents if isinstance(one, bytes)]))
-    outcomes = [next(decoded) if isinstance(one, bytes) else one for one in contents]
+    outcomes = list(predictor.decode_all(read_files(files, MAX_BYTES)))
     found = iter(predictor.answer([one for one in outcomes if not isinstance(one, InputError)]))
     return [
         (file, str(outcome) if isinstance(outcome, InputError) else next(found))

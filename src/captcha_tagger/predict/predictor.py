@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import count_cores, in_batches
-from captcha_tagger.base.work.threads import one_thread, spread
+from captcha_tagger.base.work.threads import map_on_threads, one_thread
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.readings import Reading
 from captcha_tagger.network.heads import HeadAnswer
@@ -68,8 +68,8 @@ class Predictor:
             raise decoded
         return decoded
 
-    def decode_all(self, images: Sequence[bytes]) -> list[Pixels | InputError]:
-        """The pixels of each image, or why it cannot be used: many in a fraction of the time."""
+    def decode_all(self, images: Iterable[bytes | InputError]) -> Iterator[Pixels | InputError]:
+        """The pixels of each image, or why it cannot be used; errors are passed on."""
         return decode_apart(images, Shape(*self.card.shape))
 
     def predict(self, pixels: Sequence[Pixels]) -> Iterator[Prediction]:
@@ -77,17 +77,17 @@ class Predictor:
         if len(pixels) <= BATCH:
             yield from self.answer(pixels)  # a pool of threads costs more than an image
             return
-        yield from chain.from_iterable(self.spread(self.answer, in_batches(pixels, BATCH)))
+        yield from chain.from_iterable(self.on_all_cores(self.answer, in_batches(pixels, BATCH)))
 
-    def spread(
+    def on_all_cores(
         self, function: Callable[[Item], Result], batches: Iterable[Item]
     ) -> Generator[Result]:
         """function(batch) for each batch, in order; each core works on a batch of its own.
 
-        Only on the main thread can matching a pattern be ended, and a beam keeps the interpreter
-        busy anyway: then all is done there.
+        With a pattern all is done on the main thread: only there can matching one be ended.
         """
-        yield from spread(function, batches, 1 if self._how.pattern else count_cores())
+        threads = count_cores() if self._how.pattern is None else 1
+        return map_on_threads(function, batches, threads)
 
     def answer(self, batch: Sequence[Pixels]) -> list[Prediction]:
         """The predictions of one batch, computed on the calling thread."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, Pipe
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 class DecodingProcess:
-    """Runs one function of images' bytes after the other; use as a context manager."""
+    """Runs a function of images' bytes, one after the other; use as a context manager."""
 
     def __init__(self, *, max_pixels: int, max_seconds: float) -> None:
         self.max_pixels, self.max_seconds = max_pixels, max_seconds
@@ -35,7 +35,7 @@ class DecodingProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
+        self.stop()
 
     @property
     def pid(self) -> int:
@@ -48,24 +48,47 @@ class DecodingProcess:
 
         InputError where the function raises it, takes longer, or brings its process down.
         """
-        end = time.monotonic() + self.max_seconds if end is None else end
-        is_in_step = False
-        try:
-            self._connection.send((function, data, self.max_pixels))
-            if self._connection.poll(max(0.0, end - time.monotonic())):
-                result: Result | Exception = self._connection.recv()
-                is_in_step = True
-            else:
-                result = InputError(f"takes more than {self.max_seconds:g} seconds")
-        except (EOFError, ConnectionError):
-            result = InputError(CRASH)
-        finally:
-            if not is_in_step:  # what it still says would be taken for the next answer
-                self._stop()
-                self._start()
-        if isinstance(result, Exception):
+        (result,) = self.run_each(function, [data], end)
+        if isinstance(result, InputError):
             raise result
         return result
+
+    def run_each(
+        self, function: Callable[[Data], Result], items: Sequence[Data], end: float | None = None
+    ) -> Iterator[Result | InputError]:
+        """As run for each item, told of them all at once; errors among the results."""
+        left = list(items)
+        while left:
+            if not self._is_in_step or self._process.poll() is not None:
+                self.stop()
+                self._start()
+            for result in self._ask(function, left, end):
+                left.pop(0)
+                yield result
+
+    def _ask(
+        self, function: Callable[[Data], Result], items: list[Data], end: float | None
+    ) -> Iterator[Result | InputError]:
+        """The results up to an item that takes too long or brings the process down, that one's
+        error included."""
+        self._is_in_step = False  # what it still says would be taken for the next answer
+        try:
+            self._connection.send((function, items, self.max_pixels))
+            for _ in tuple(items):
+                until = time.monotonic() + self.max_seconds if end is None else end
+                if not self._connection.poll(max(0.0, until - time.monotonic())):
+                    yield InputError(f"takes more than {self.max_seconds:g} seconds")
+                    return
+                result: Result | Exception = self._connection.recv()
+                if isinstance(result, Exception) and not isinstance(result, InputError):
+                    raise result
+                yield result
+            self._is_in_step = True
+        except (EOFError, ConnectionError):
+            yield InputError(CRASH)
+        finally:
+            if not self._is_in_step:
+                self.stop()
 
     def _start(self) -> None:
         """Start it in a process group of its own, where it hears no Ctrl-C."""
@@ -78,50 +101,70 @@ class DecodingProcess:
                 process_group=0,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
             )
+        try:
+            self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise ChildProcessError("the process that decodes images does not start") from None
+        self._is_in_step = True
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self._process.kill()
         self._process.communicate()
         self._connection.close()
 
 
 class DecodingProcesses:
-    """As many processes as run functions at once, one a core at most; each is kept for the next.
+    """As many processes as are asked at once, one a core at most; each is kept for the next.
 
-    They end with the process that they work for.
+    They end with the block of this context manager, or the process that has it.
     """
 
     def __init__(self, *, max_pixels: int, max_seconds: float) -> None:
         self._start = partial(DecodingProcess, max_pixels=max_pixels, max_seconds=max_seconds)
-        self._idle: list[DecodingProcess] = []
-        self._turns = threading.Semaphore(count_cores())
-        os.register_at_fork(after_in_child=self._idle.clear)  # two would read each other's images
+        self._begin()
 
-    def run(self, function: Callable[[Data], Result], data: Data) -> Result:
-        """As DecodingProcess.run, for any thread."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._idle:
+            self._idle.pop().stop()
+
+    def run_each(
+        self, function: Callable[[Data], Result], items: Sequence[Data]
+    ) -> list[Result | InputError]:
+        """As DecodingProcess.run_each, for any thread."""
+        if self._owner != os.getpid():  # after a fork; two would read each other's images
+            self._begin()
         with self._turns:
             try:
                 process = self._idle.pop()
             except IndexError:
                 process = self._start()
             try:
-                return process.run(function, data)
+                return list(process.run_each(function, items))
             finally:
                 self._idle.append(process)
+
+    def _begin(self) -> None:
+        self._owner, self._turns = os.getpid(), threading.Semaphore(count_cores())
+        self._idle = list[DecodingProcess]()
 
 
 def _serve(connection: Connection) -> None:
     """Run functions of images until nobody is there to ask."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, ConnectionError):
+        connection.send("ready")
         while True:
-            function, data, max_pixels = connection.recv()
-            try:
-                with bound_memory(max_pixels):
-                    result = function(data)
-            except Exception as error:
-                result = error
-            connection.send(result)
+            function, items, max_pixels = connection.recv()
+            for item in items:
+                try:
+                    with bound_memory(max_pixels):
+                        result = function(item)
+                except Exception as error:
+                    result = error
+                connection.send(result)
 
 
 def _end_with_parent() -> None:

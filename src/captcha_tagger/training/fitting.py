@@ -89,7 +89,7 @@ def _share(
         yield choose_gradients(model, objective)
     else:
         job = Job(model.card, objective.train, plan, machine)
-        me = Member(model, optimizer, Shards(model, objective, plan.shards, machine.threads))
+        me = Member(model, optimizer, _take_shards(model, objective))
         num_steps = phase.epochs * phase.steps_per_epoch
         with (
             open_launcher(machine.cluster, machine.threads) as launcher,
@@ -102,6 +102,10 @@ def choose_gradients(model: Tagger, objective: TaggerObjective) -> Callable[[int
     """Those of a batch as a whole, or in shards, by this process alone."""
     if objective.plan.shards == 1:
         return backward(objective)
+    return _take_shards(model, objective)
+
+
+def _take_shards(model: Tagger, objective: TaggerObjective) -> Shards:
     return Shards(model, objective, objective.plan.shards, objective.machine.threads)
 
 
@@ -124,6 +128,4 @@ class Job:
         optimizer = build_optimizer(groups, self.plan.learning_rates, self.plan.weight_decay)
         optimizer.load_state_dict(state["optimizer"])
         objective = TaggerObjective(model, self.train, self.plan, self.machine)
-        return Member(
-            model, optimizer, Shards(model, objective, self.plan.shards, self.machine.threads)
-        )
+        return Member(model, optimizer, _take_shards(model, objective))

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from captcha_tagger.base.work.threads import spread
+from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.images import RESIDENT_BYTES, LabelledImages
 from captcha_tagger.engine.compute import Machine
 from captcha_tagger.engine.loop import mix
@@ -68,7 +68,7 @@ class TaggerObjective:
         return measure_losses(answer, self.train, picks).mean() * self.share(step, shard)
 
     def on(self, model: Tagger) -> Self:
-        """The same of a copy of the model."""
+        """The same loss, for a copy of the model."""
         other = copy(self)
         other.model = model
         return other
@@ -106,7 +106,7 @@ class TaggerObjective:
         """The frozen backbone's features of every training image, where they fit."""
         batches = self.train.batches(self.plan.batch_size)
         parts: list[Tensor] = []
-        for features in spread(self._extract, batches, count_threads(self.train.device)):
+        for features in map_on_threads(self._extract, batches, count_threads(self.train.device)):
             parts.append(features)
             if parts[0].nbytes / len(parts[0]) * len(self.train) > RESIDENT_BYTES:
                 return None

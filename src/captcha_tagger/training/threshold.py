@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from captcha_tagger.base.work.threads import spread
+from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.images import LabelledImages
 from captcha_tagger.network.inference import BATCH, count_threads
 from captcha_tagger.network.tagger import Tagger
@@ -24,7 +24,7 @@ def choose_threshold(model: Tagger, train: LabelledImages, seed: int) -> float:
     model.eval()
     generator = torch.Generator().manual_seed(seed)
     images = (augment(train.pixels(picks), generator) for picks in train.batches(BATCH))
-    probs = [*spread(partial(_find_probs, model), images, count_threads(train.device))]
+    probs = [*map_on_threads(partial(_find_probs, model), images, count_threads(train.device))]
     return best_threshold(torch.cat(probs).numpy(), train.targets.cpu().numpy())
 
 

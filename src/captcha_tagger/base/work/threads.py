@@ -1,8 +1,8 @@
 """Torch's work on several threads, each of which computes a piece of its own alone.
 
 Torch's own threads wait for each other at every layer, so that one busy core holds them all up: a
-step of two threads took five times as long beside one busy process. These wait once a piece, and
-who computes a piece changes no bit of it.
+step of two threads took five times as long beside one busy process. These wait for each other once
+per piece; which thread computes a piece changes no bit of it.
 """
 
 from collections import deque
@@ -18,11 +18,11 @@ Result = TypeVar("Result")
 
 
 def start_threads(number: int, torch_threads: int = 1) -> ThreadPoolExecutor:
-    """So many threads, with so many of torch's for each."""
+    """A pool of `number` threads, each of which lets torch use `torch_threads`."""
     return ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(torch_threads,))
 
 
-def spread(
+def map_on_threads(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Generator[Result]:
     """function(item) for each item, in order, on so many threads; one is the calling thread."""
