@@ -70,7 +70,8 @@ def main() -> None:
     known = partial(parse_names, known=PRECISIONS)
     parser.add_argument("--precisions", type=known, default=list(PRECISIONS))
     args = parser.parse_args()
-    compute = load_params().compute
+    params = load_params()
+    compute, shards = params.compute, params.fine_tune.shards
     machine = set_up(compute)
     print(f"{describe_machine()}\n\n{args.architecture}, {args.head}, batches of {args.batch_size}")
     table = []
@@ -78,14 +79,14 @@ def main() -> None:
         for threads in parse_threads(args.threads, machine):
             how = compute.model_copy(update={"precision": precision, "threads": threads})
             machine = set_up(how)
-            step = make_step(
-                make_model(args.architecture, args.head, machine), args.batch_size, machine
-            )
+            model = make_model(args.architecture, args.head, machine)
+            step = make_step(model, args.batch_size, machine, shards)
             table.append([precision, threads, *compare(step, args.batch_size, args.steps, machine)])
     print(f"\n{tabulate(table, COLUMNS, 'github', disable_numparse=True)}\n")
     machine = set_up(compute)
     print(", ".join(f"{name} {value}" for name, value in machine.describe().items()))
-    step = make_step(make_model(args.architecture, args.head, machine), args.batch_size, machine)
+    model = make_model(args.architecture, args.head, machine)
+    step = make_step(model, args.batch_size, machine, shards)
     print(tabulate(profile_step(step, machine), ["operator", "share of time", "calls"], "github"))
 
 
