@@ -26,10 +26,10 @@ from captcha_tagger.tracking import outbox
 from captcha_tagger.tracking.lineage import PHASES, Lineage, read_lineage
 from captcha_tagger.tracking.origin import name_run, read_origin
 from captcha_tagger.tracking.row import NAME, RunRow, build_phase, build_row
-from captcha_tagger.tracking.sampling import is_alive, sample_process
+from captcha_tagger.tracking.sampling import has_idle_core, is_alive, sample_process
 
 EVERY_SECONDS = 10.0
-SOON_SECONDS = 30.0  # within which the next stage may take the record along
+SOON_SECONDS = 30.0  # within which a later stage may take the record along
 NONE: Mapping[str, str] = {}
 KEPT_SECONDS = 30 * 24 * 3600.0  # how long a killed training can be resumed
 
@@ -136,14 +136,14 @@ def _put(
 
 
 def _is_taken_along(entry: Path) -> bool:
-    """Whether another recorder takes the entry soon, or a later one in its place.
+    """Whether another recorder takes the entry, or a later one in its place, while no core is idle.
 
-    A pipeline of short stages loads MLflow once, and its last stage finds no lock that is held by
-    a process of the lowest priority.
+    So short stages on a busy machine load MLflow once, and the last one finds no lock that is held
+    by a process of the lowest priority.
     """
     end = time.monotonic() + SOON_SECONDS
-    while entry.exists() and time.monotonic() < end:
-        time.sleep(1)
+    while entry.exists() and time.monotonic() < end and not has_idle_core():
+        pass
     return not entry.exists()
 
 

@@ -15,6 +15,7 @@ import psutil
 QUERY = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 GPU_METRICS = ("utilization_percentage", "memory_usage_megabytes")
 CPU_SECONDS = 1.0
+IDLE_PERCENT = 25.0
 
 
 def is_alive(facts: dict[str, Any]) -> bool:
@@ -39,6 +40,11 @@ def sample_process(facts: dict[str, Any], path: Path) -> None:
         passed = time.time_ns() // 1_000_000 - facts["started"]
         with path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows((f"system/{name}", passed, values[name]) for name in values)
+
+
+def has_idle_core() -> bool:
+    """Whether one of the cores did next to nothing in the next second."""
+    return min(psutil.cpu_percent(CPU_SECONDS, percpu=True)) < IDLE_PERCENT
 
 
 def _sample_gpus() -> dict[str, float]:
