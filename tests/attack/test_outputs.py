@@ -159,7 +159,7 @@ BACKBONE = "data/backbone/weights.safetensors"
     ),
     Scenario(
         "pixels of objects",
-        save_array("data/ingest/pixels.npy", np.array([print]), allow_pickle=True),
+        save_array("data/ingest/pixels.npy", np.array([len]), allow_pickle=True),
         ["evaluate"],
     ),
     Scenario(
