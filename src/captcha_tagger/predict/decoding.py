@@ -4,6 +4,7 @@ What decoding takes is bounded there, which it could not be beside torch: how mu
 nobody knows beforehand.
 """
 
+import atexit
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 
@@ -31,7 +32,9 @@ def decode_apart(
 
 @cache
 def _get_processes() -> DecodingProcesses:
-    return DecodingProcesses(max_pixels=MAX_PIXELS, max_seconds=MAX_SECONDS)
+    processes = DecodingProcesses(max_pixels=MAX_PIXELS, max_seconds=MAX_SECONDS)
+    atexit.register(processes.close)
+    return processes
 
 
 def _in_portions(images: Iterable[bytes | InputError]) -> Iterator[list[bytes | InputError]]:

@@ -127,7 +127,11 @@ class DecodingProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._idle:
+        self.close()
+
+    def close(self) -> None:
+        """End those that are idle; those of the process that this one was forked from go on."""
+        while self._idle and self._owner == os.getpid():
             self._idle.pop().stop()
 
     def run_each(
