@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from captcha_tagger.base.collector import keep_imports
 from captcha_tagger.base.errors import InputError, NonFiniteLossError, exit_code
 from captcha_tagger.base.interrupts import INTERRUPTED, keep_interrupts
 from captcha_tagger.base.shown import accept_all_characters, escape
@@ -19,6 +20,7 @@ def run(main: Callable[..., None], then: Callable[[str], None] | None = None) ->
     A full disk, a read-only folder (OSError) or a diverged training is one line too; a bug keeps
     its traceback.
     """
+    keep_imports()
     accept_all_characters()
     name = Path(sys.argv[0]).stem
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import captcha_tagger.base.collector  # noqa: F401
 from captcha_tagger.base.errors import InputError, exit_code
 from captcha_tagger.base.interrupts import INTERRUPTED, keep_interrupts
 from captcha_tagger.base.shown import accept_all_characters, escape

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from captcha_tagger.base.collector import keep_imports
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_json
 from captcha_tagger.base.places import digest_store, root_folder, state_folder
@@ -216,4 +217,6 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    keep_imports()
+    sys.exit(status)
