@@ -9,8 +9,16 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json
-from captcha_tagger.network.backbone_folder import BackboneCard, Weights, load_backbone
+from captcha_tagger.network.backbone_folder import (
+    BackboneCard,
+    Weights,
+    fit_first_convolution,
+    load_backbone,
+    part_weights,
+)
+from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.tagger import Tagger
 
 FOLDER = Path(__file__).parent / "weights"
 ORIGIN = "origin.json"
@@ -29,3 +37,23 @@ def load_shipped(folder: Path = FOLDER) -> tuple[BackboneCard, Weights]:
             "set backbone.source to synthetic"
         )
     return load_backbone(folder)
+
+
+def shipped_tagger(channels: int, height: int, width: int) -> Tagger:
+    """The shipped backbone under the head that it was pretrained with, which no label was for."""
+    card, weights = load_shipped()
+    model = Tagger(
+        ModelCard(
+            architecture=card.architecture,
+            head="ctc",
+            channels=channels,
+            height=height,
+            width=width,
+            vocabulary=card.alphabet,
+            threshold=0.5,
+        )
+    )
+    body, head = part_weights(weights)
+    model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
+    model.head.load_state_dict(head)
+    return model.eval()
