@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from captcha_tagger.backbone.shipped import load_shipped, shipped_tagger
+from captcha_tagger.backbone.shipped_tagger import load_shipped
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.pixels import Pixels, Shape
@@ -18,6 +18,7 @@ from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Reject
 from captcha_tagger.network.ctc import text_losses
+from captcha_tagger.network.tagger import Tagger
 from captcha_tagger.source.decoding import bound_memory, fit, open_image
 from captcha_tagger.source.limits import Found
 
@@ -29,10 +30,13 @@ WORST = 20.0  # nats a character; a text for which there is no room has an infin
 
 def choose_scale(shapes: Sequence[Shape], sample: Iterable[Found], params: Ingest) -> Shape:
     """The shape in which the sample's texts are the most probable, the first in doubt."""
-    texts, pixels = _decode(sample, shapes, params)
+    models = [load_shipped(*shape) for shape in shapes]
+    texts, pixels = _decode(sample, shapes, params, set(models[0].card.vocabulary))
     if len(texts) < FEWEST:
         return shapes[0]
-    losses = [_ask(np.stack(images), texts) for images in pixels]
+    losses = [
+        _ask(model, np.stack(images), texts) for model, images in zip(models, pixels, strict=True)
+    ]
     best = 0
     for candidate, loss in enumerate(losses):
         if loss < losses[best] - GAIN:
@@ -41,10 +45,9 @@ def choose_scale(shapes: Sequence[Shape], sample: Iterable[Found], params: Inges
 
 
 def _decode(
-    sample: Iterable[Found], shapes: Sequence[Shape], params: Ingest
+    sample: Iterable[Found], shapes: Sequence[Shape], params: Ingest, alphabet: set[str]
 ) -> tuple[list[str], list[list[Pixels]]]:
-    """The texts that the backbone may know, and their images in each shape."""
-    alphabet = set(load_shipped()[0].alphabet)
+    """The texts of the alphabet, and their images in each shape."""
     texts: list[str] = []
     pixels: list[list[Pixels]] = [[] for _ in shapes]
     for found in sample:
@@ -63,9 +66,8 @@ def _decode(
     return texts, pixels
 
 
-def _ask(pixels: Pixels, texts: Sequence[str]) -> float:
-    """Nats a character of the texts in images of one shape, where no other labels can be meant."""
-    model = shipped_tagger(*pixels.shape[1:])
+def _ask(model: Tagger, pixels: Pixels, texts: Sequence[str]) -> float:
+    """Nats a character of the texts in the images, where no other labels can be meant."""
     vocabulary, labels = model.card.vocabulary, sorted(set("".join(texts)))
     rows = [*map(vocabulary.index, labels), len(vocabulary)]
 

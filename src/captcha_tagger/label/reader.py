@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from captcha_tagger.backbone.shipped import shipped_tagger
+from captcha_tagger.backbone.shipped_tagger import load_shipped
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.labels import Case, fold
 from captcha_tagger.data.pixels import Pixels, Shape
@@ -87,7 +87,7 @@ def read_by_model(folder: Path, case: Case) -> Reader:
 
 def read_by_backbone(shape: Shape, case: Case) -> Reader:
     """The shipped backbone under the head that it was pretrained with, which no label was for."""
-    return Reader(shipped_tagger(**shape._asdict()), case)
+    return Reader(load_shipped(**shape._asdict()), case)
 
 
 def _fold(label: str, case: Case) -> str:
