@@ -114,6 +114,19 @@ def test_everything_on_disk_is_recorded_and_the_model_with_its_files(client: sto
     assert record_workspace() == [run_id]
 
 
+def test_a_model_is_recorded_with_signature_and_example_and_without_torch(root: Path) -> None:
+    """MLflow loaded each model that it logged, to ask it the example: 500 MB beside a training."""
+    record = "import sys; from captcha_tagger.tracking import recorder as r; r.record_workspace()"
+    show_torch = "; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, "-c", record + show_torch], env=environment, check=True)
+    files = store.download(read_model(store.connect()).model_uri)
+    logged = store.Model.load(files)
+    assert logged.signature == store.SIGNATURE
+    assert list(logged.load_input_example(files).columns) == [store.COLUMN]
+    assert logged.get_serving_input(str(files))
+
+
 @pytest.mark.parametrize("damage", ["FAILED", "no files", "deleted"])
 def test_a_model_that_is_not_ready_or_not_there_is_logged_anew(
     client: store.Client, root: Path, damage: str

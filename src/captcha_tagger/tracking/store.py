@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -81,6 +81,17 @@ Lacking: TypeAlias = tuple[list[entities.Metric], list[entities.Param], list[ent
 
 class StoreError(OSError):
     """The store does not answer, or not as it should: one line, without a password."""
+
+
+class _Unloaded:
+    """MLflow's flavour pyfunc, with the switch that spares loading what is logged, and torch.
+
+    MLflow would ask the model its example: 500 MB and 2 s, beside a training maybe.
+    """
+
+    @staticmethod
+    def save_model(*, validate_serving_input: bool, **words: Any) -> None:
+        mlflow.pyfunc.save_model(**words)
 
 
 @contextmanager
@@ -323,7 +334,8 @@ def _log_model(client: Client, run_id: str, row: RunRow, entry: Path) -> None:
     Model.log(
         artifact_path=None,
         name="model",
-        flavor=mlflow.pyfunc,
+        flavor=_Unloaded,
+        validate_serving_input=False,
         run_id=run_id,
         loader_module="captcha_tagger.predict.serving",
         data_path=str(entry / "model"),
