@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,7 @@ class Predict:
 
         self._files = files
         self._predictor = Predictor(model)
-        self._pixels = [self._predictor.decode(file.read_bytes()) for file in files]
+        self._pixels = self._decode(file.read_bytes() for file in files)
 
     def answer_files(self) -> Probs:
         from captcha_tagger.predict.files import predict_files
@@ -80,7 +80,11 @@ class Predict:
         return self._answer(self._pixels)
 
     def answer_bytes(self, data: bytes) -> Probs:
-        return self._answer([self._predictor.decode(data)])
+        return self._answer(self._decode([data]))
+
+    def _decode(self, images: Iterable[bytes]) -> list[Pixels]:
+        decoded = self._predictor.decode(images)
+        return [one for one in decoded if isinstance(one, np.ndarray)]
 
     def _answer(self, pixels: list[Pixels]) -> Probs:
         return np.array([[*found.probs.values()] for found in self._predictor.predict(pixels)])
