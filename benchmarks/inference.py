@@ -1,12 +1,13 @@
 """How fast answers come: as predict gives them, from ONNX Runtime, and from fastai.
 
-    python benchmarks/inference.py FOLDER [--model data/fine_tune/model] [--runs 5]
+    python benchmarks/inference.py FOLDER [--model data/fine_tune/model] [--other MODEL] [--runs 5]
 
 The three take turns on the png files of FOLDER: images a second from the files and from decoded
 arrays, milliseconds from one image's bytes to its answer once the model is loaded, the largest
 difference to evaluate's probs, and the seconds of the whole command. ONNX Runtime runs the same
 model, fastai a resnet18 learner of the original recipe, untrained; both are installed into
-environments of their own under .state/peers/.
+environments of their own under .state/peers/. --other has another of our models, such as one with
+another head, take turns with them.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -66,7 +67,7 @@ class Predict:
 
         self._files = files
         self._predictor = Predictor(model)
-        self._pixels = [self._predictor.decode(file.read_bytes()) for file in files]
+        self._pixels = self._decode(file.read_bytes() for file in files)
 
     def answer_files(self) -> Probs:
         from captcha_tagger.predict.files import predict_files
@@ -79,7 +80,11 @@ class Predict:
         return self._answer(self._pixels)
 
     def answer_bytes(self, data: bytes) -> Probs:
-        return self._answer([self._predictor.decode(data)])
+        return self._answer(self._decode([data]))
+
+    def _decode(self, images: Iterable[bytes]) -> list[Pixels]:
+        decoded = self._predictor.decode(images)
+        return [one for one in decoded if isinstance(one, np.ndarray)]
 
     def _answer(self, pixels: list[Pixels]) -> Probs:
         return np.array([[*found.probs.values()] for found in self._predictor.predict(pixels)])
@@ -185,9 +190,11 @@ def work(route: Route, files: list[Path]) -> None:
 class Worker:
     """A route in a process of its own, idle until it is asked."""
 
-    def __init__(self, python: Path, route: str, args: argparse.Namespace) -> None:
-        self.name = route
-        words = [__file__, args.folder, "--model", args.model, "--route", route]
+    def __init__(
+        self, name: str, python: Path, route: str, model: Path, args: argparse.Namespace
+    ) -> None:
+        self.name, self.model = name, model
+        words = [__file__, args.folder, "--model", model, "--route", route]
         self._process = subprocess.Popen(
             [python, "-W", "ignore", *words],
             stdin=subprocess.PIPE,
@@ -254,16 +261,16 @@ def time_command(model: Path, path: Path) -> float:
 
 
 def measure(workers: list[Worker], args: argparse.Namespace, files: list[Path]) -> None:
-    expected = infer_in_batches(args.model, files)
+    expected = {model: infer_in_batches(model, files) for model in {w.model for w in workers}}
     seconds: dict[tuple[str, str], list[list[float]]] = {}
-    differences = dict.fromkeys(ROUTES, 0.0)
+    differences = {worker.name: 0.0 for worker in workers}
     commands: dict[Path, list[float]] = {args.folder: [], files[0]: []}
     for _ in range(args.runs):
         for task in ("files", "arrays", "single"):
             for worker in workers:
                 taken, probs = worker.ask(task)
                 seconds.setdefault((worker.name, task), []).append(taken)
-                difference = float(np.abs(probs - expected[: len(probs)]).max())
+                difference = float(np.abs(probs - expected[worker.model][: len(probs)]).max())
                 differences[worker.name] = max(differences[worker.name], difference)
         for path, taken in commands.items():
             taken.append(time_command(args.model, path))
@@ -278,7 +285,7 @@ def print_table(
     from tabulate import tabulate
 
     rows = []
-    for route in ROUTES:
+    for route in differences:
         batches = [[images / run[0] for run in seconds[route, task]] for task in BATCHES]
         singles = [[1000 * second for second in run] for run in seconds[route, "single"]]
         medians = [statistics.median(run) for run in singles]
@@ -300,6 +307,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, default=Path("data/fine_tune/model"))
+    parser.add_argument("--other", type=Path, metavar="MODEL")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--route", choices=ROUTES, help=argparse.SUPPRESS)  # what a worker is
     args = parser.parse_args()
@@ -321,10 +329,13 @@ def start_workers(args: argparse.Namespace) -> list[Worker]:
     onnxruntime = make_environment("onnxruntime", [*ONNX, *pin("pillow")])
     export(args.model, onnxruntime.parents[1])
     fastai = make_environment("fastai-inference", [FASTAI, *pin("torch", "torchvision", "pillow")])
+    python = Path(sys.executable)
+    others = [Worker("predict --other", python, "predict", args.other, args)] if args.other else []
     return [
-        Worker(Path(sys.executable), "predict", args),
-        Worker(onnxruntime, "onnxruntime", args),
-        Worker(fastai, "fastai", args),
+        Worker("predict", python, "predict", args.model, args),
+        *others,
+        Worker("onnxruntime", onnxruntime, "onnxruntime", args.model, args),
+        Worker("fastai", fastai, "fastai", args.model, args),
     ]
 
 

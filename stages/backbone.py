@@ -7,57 +7,19 @@ from pathlib import Path
 
 from captcha_tagger.base import stage
 from captcha_tagger.backbone.params import Backbone
-from captcha_tagger.backbone.pretraining import pretrain
-from captcha_tagger.backbone.recipe import Recipe
-from captcha_tagger.backbone.shipped import load_shipped
-from captcha_tagger.backbone.weights import imagenet_weights, random_weights, weights_from_file
+from captcha_tagger.backbone.shipped import copy_shipped
 from captcha_tagger.base.settings import load_section
-from captcha_tagger.drawing.faces import matplotlib_faces
-from captcha_tagger.engine.compute import Machine, set_up
 from captcha_tagger.engine.params import Compute
-from captcha_tagger.engine.resume import ResumeFile, fingerprint
-from captcha_tagger.network.backbone_folder import (
-    BackboneCard,
-    Weights,
-    backbone_weights,
-    save_backbone,
-)
-from captcha_tagger.network.card import Architecture
 
 
 def main(out: Path) -> None:
-    params, compute = load_section("backbone", Backbone), load_section("compute", Compute)
-    machine = set_up(compute)
-    key = fingerprint("backbone", [params.model_dump(), str(machine)], [])
-    resume = ResumeFile("backbone", key, every_seconds=compute.save_every_seconds)
-    save_backbone(*make_backbone(params, machine, resume), out)
-    resume.remove()
+    params = load_section("backbone", Backbone)
+    if params.source == "shipped":
+        copy_shipped(out)
+        return
+    from captcha_tagger.backbone.make import make_backbone  # torch takes 2 s to load
 
-
-def make_backbone(
-    params: Backbone, machine: Machine, resume: ResumeFile
-) -> tuple[BackboneCard, Weights]:
-    architecture = Architecture(
-        name=params.architecture,
-        output_stride=params.output_stride,
-        dropped_stages=params.dropped_stages,
-    )
-    alphabet: list[str] = []
-    match params.source:
-        case "shipped":
-            return load_shipped()
-        case "synthetic":
-            recipe = Recipe.of(params, matplotlib_faces())
-            model = pretrain(architecture, recipe, machine, resume)
-            alphabet, weights = model.card.vocabulary, backbone_weights(model)
-        case "imagenet":
-            weights = imagenet_weights(architecture)
-        case "random":
-            weights = random_weights(architecture, params.seed)
-        case "file":
-            weights = weights_from_file(architecture, Path(params.file))
-    card = BackboneCard(architecture=architecture, source=params.source, alphabet=alphabet)
-    return card, weights
+    make_backbone(params, load_section("compute", Compute), out)
 
 
 if __name__ == "__main__":

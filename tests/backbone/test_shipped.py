@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from captcha_tagger.backbone.shipped import FOLDER, ORIGIN, load_shipped
+from captcha_tagger.backbone.shipped import FOLDER, ORIGIN, check_shipped, copy_shipped
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.drawing.texts import VOCABULARY
+from captcha_tagger.network.backbone_folder import load_backbone
 from captcha_tagger.network.backbones import build_backbone
-from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.card import WEIGHTS
 from tests.repository import ROOT
 
 
-def test_the_shipped_weights_fit_their_card() -> None:
-    card, weights = load_shipped()
+def test_the_shipped_weights_fit_their_card(tmp_path: Path) -> None:
+    copy_shipped(tmp_path / "backbone")
+    assert {path.name for path in (tmp_path / "backbone").iterdir()} == {WEIGHTS, "backbone.json"}
+    card, weights = load_backbone(tmp_path / "backbone")
     assert card.alphabet == VOCABULARY
     assert len(weights["head.evidence.bias"]) == len(VOCABULARY) + 1  # the blank's row
     body = {name: value for name, value in weights.items() if not name.startswith("head.")}
@@ -39,9 +42,9 @@ def test_other_weights_are_not_taken_for_the_shipped_ones(tmp_path: Path, damage
     content[len(content) // 2] ^= 1
     (tmp_path / "weights" / damaged).write_bytes(content)
     with pytest.raises(InputError, match="not the weights that were shipped"):
-        load_shipped(tmp_path / "weights")
+        check_shipped(tmp_path / "weights")
 
 
 def test_missing_files_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not the weights that were shipped"):
-        load_shipped(tmp_path)
+        check_shipped(tmp_path)

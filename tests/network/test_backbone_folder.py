@@ -20,8 +20,7 @@ from captcha_tagger.network.backbone_folder import (
     save_backbone,
 )
 from captcha_tagger.network.backbones import build_backbone
-from captcha_tagger.network.card import Architecture
-from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.card import WEIGHTS, Architecture
 
 COMPACT = Architecture(name="compact", output_stride=8, dropped_stages=0)
 RESNET = Architecture(name="resnet18", output_stride=8, dropped_stages=1)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.network.model_folder import CARD, WEIGHTS, load_model, save_model
+from captcha_tagger.network.card import CARD, WEIGHTS
+from captcha_tagger.network.model_folder import load_model, save_model
 from tests.conftest import make_tagger
 
 

@@ -52,7 +52,7 @@ def test_onnx_runtime_answers_as_the_model_does(tmp_path: Path, head: str) -> No
     write_samples(tmp_path / "drawn", images=20, characters="abcd", length=4, seed=0)
     predictor = Predictor(tmp_path / "model")
     files = sorted((tmp_path / "drawn").iterdir())
-    pixels = np.stack([predictor.decode(file.read_bytes()) for file in files])
+    pixels = np.stack([*predictor.decode(file.read_bytes() for file in files)])
     with torch.no_grad():
         answer = model.answer(torch.from_numpy(pixels))
     for batch in (slice(0, 1), slice(1, 20)):

@@ -39,7 +39,7 @@ def test_a_parquet_file_has_a_row_for_every_file(
     assert {bad[key] for key in ("text", "confidence", "labels", "probs")} == {None}
     predictor = Predictor(tmp_path / "model")
     for row in rows:
-        (answer,) = predictor.predict([predictor.decode(Path(row["file"]).read_bytes())])
+        (answer,) = predictor.predict([*predictor.decode([Path(row["file"]).read_bytes()])])
         assert row["error"] is None
         assert row["labels"] == answer.labels
         assert dict(row["probs"]) == pytest.approx(answer.probs, abs=1e-5)

@@ -287,14 +287,14 @@ def test_answers_come_while_later_files_are_read(
     """They were printed when all was done: whatever ended the command lost them all."""
     for number in range(2 * BATCH):
         (images / f"{number}.png").write_bytes(encode_png(GREY))
-    decode_all, calls = Predictor.decode_all, iter(range(1000))
+    decode, calls = Predictor.decode, iter(range(1000))
 
     def fail_late(self: Predictor, images: list[bytes]) -> list[Pixels | InputError]:
         if next(calls) > 0:
             raise KeyboardInterrupt
-        return decode_all(self, images)
+        return decode(self, images)
 
-    monkeypatch.setattr(Predictor, "decode_all", fail_late)
+    monkeypatch.setattr(Predictor, "decode", fail_late)
     monkeypatch.setattr("captcha_tagger.predict.predictor.count_cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         tag([str(images)], str(folder), as_json=True)

@@ -58,7 +58,7 @@ def test_an_image_gets_the_answer_of_the_predict_command(
         if as_json
         else request(address, "/predict", png(0))
     )
-    (found,) = predictor.predict([predictor.decode(png(0))])
+    (found,) = predictor.predict([*predictor.decode([png(0)])])
     assert reply.status == 200
     (answer,) = reply.json["predictions"]
     assert answer == {**json.loads(json.dumps(found.as_dict())), "evidence": None}

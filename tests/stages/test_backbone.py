@@ -1,7 +1,11 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.repository import ROOT
 from tests.stages.conftest import Workspace
 
 
@@ -24,3 +28,19 @@ def test_a_missing_weights_file_is_named(
     workspace.change({"backbone": {"source": "file", "file": "mine.safetensors"}})
     assert workspace.run("backbone", "backbone") == 2
     assert "no such file: mine.safetensors" in capsys.readouterr().err
+
+
+def test_the_shipped_backbone_is_copied_without_torch(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.change({"backbone": {"source": "shipped"}})
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "stages" / "backbone.py", "data/backbone"],
+        cwd=tmp_path,
+        env={**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "captcha_tagger.backbone.shipped" in done.stderr
+    assert " torch\n" not in done.stderr
+    assert (workspace.data / "backbone" / "weights.safetensors").stat().st_size > 1_000_000

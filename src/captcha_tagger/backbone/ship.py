@@ -30,8 +30,7 @@ from captcha_tagger.engine.compute import set_up
 from captcha_tagger.engine.params import Compute
 from captcha_tagger.engine.resume import ResumeFile, fingerprint
 from captcha_tagger.network.backbone_folder import BackboneCard, backbone_weights, save_backbone
-from captcha_tagger.network.card import Architecture
-from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.card import WEIGHTS, Architecture
 
 DONE = "complete"  # a file that says that all faces were unpacked
 FAMILIES = Path(__file__).with_name("families.txt")  # npm packages, all under open licences

@@ -31,7 +31,13 @@ from captcha_tagger.ingest.corrections import write_corrections
 from captcha_tagger.ingest.known_texts import Known, KnownTexts, put, read_known_texts
 from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.shape import SAMPLED, choose_shape, describe_shape
+from captcha_tagger.ingest.shape import (
+    SAMPLED,
+    choose_shape,
+    describe_shape,
+    larger_shapes,
+    look_at,
+)
 from captcha_tagger.ingest.verdicts import (
     Reject,
     SeenPixels,
@@ -96,8 +102,7 @@ def ingest_opened(
     used = array("q", (n for n, name in enumerate(opened.names) if name not in excused))
     named = (Found(opened.names[n]) for n in pick_samples(used, NAMES_SAMPLED))
     known = known.fold(choose_case(known.put(named), params))
-    sampled = opened.read(pick_samples(used, SAMPLED))
-    shape = choose_shape(known.put(sampled), known.params)
+    shape = _choose_shape(opened, used, known)
     print(f"ingest: {describe_shape(shape)}")
     if number := len(known.skipped):
         print(f"ingest: {number} images without a text in {params.labels} are left out")
@@ -111,6 +116,18 @@ def ingest_opened(
     write_json(folder / "vocabulary.json", sorted(tally.labels))
     write_corrections(folder / "corrections.csv", known.corrections)
     return tally
+
+
+def _choose_shape(opened: Source, used: Sequence[int], known: KnownTexts) -> Shape:
+    sights = look_at(known.put(opened.read(pick_samples(used, SAMPLED))), known.params)
+    shape = choose_shape(sights, known.params)
+    larger = larger_shapes(shape, sights, known.params)
+    if not larger:
+        return shape
+    from captcha_tagger.ingest.scale import ASKED, choose_scale  # torch takes 2 s to load
+
+    sample = known.put(opened.read(pick_samples(used, ASKED)))
+    return choose_scale([shape, *larger], sample, known.params)
 
 
 def judge_batch(batch: Sequence[Asked], opener: Opener, params: Ingest, shape: Shape) -> Judged:

@@ -1,11 +1,11 @@
 """The shape in which a set's images are kept, chosen from a sample of them.
 
-Some files and the params of ingest -> Shape. Chosen so that characters have about the size that
+Some files and the params of ingest -> Sights -> Shape, so that characters have about the size that
 the pretraining drew them in, whatever the size of the originals.
 """
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50
 NARROWEST, WIDEST = 64, 384
 COLUMNS_A_CHARACTER = 36  # pixels from one character to the next, in the middle of what was drawn
 ROOM_A_CHARACTER = 16  # pixels; a text head needs a position and a blank for each character
+STEPS, LEAST_STEP = (1.5, 2.0, 3.0), 1.2  # by how much larger shapes are larger
+HIGHEST_GROWN = 256
 COLOURED = 24  # of 255, between the highest and the lowest channel: more than JPEG leaves on grey
 COLOURED_AREA, COLOURED_IMAGES = 0.01, 0.05  # shares
 
@@ -37,14 +39,35 @@ class Sight(NamedTuple):
     coloured: bool
 
 
-def choose_shape(files: Iterable[Found], params: Ingest) -> Shape:
-    """What params say, and for each `auto` what suits most of the files."""
+def look_at(files: Iterable[Found], params: Ingest) -> list[Sight]:
+    """What the files show, as far as the params ask for it; nothing of what ingest will reject."""
     if "auto" not in (params.height, params.width, params.color):
-        sights = []
-    else:
-        sights = [sight for found in files if (sight := _look_at(found, params))]
+        return []
+    return [sight for found in files if (sight := _look_at(found, params))]
+
+
+def choose_shape(sights: Sequence[Sight], params: Ingest) -> Shape:
+    """What params say, and for each `auto` what suits most of the files."""
     height, width = _choose_size(params, sights)
     return Shape(3 if _choose_colour(params, sights) else 1, height, width)
+
+
+def larger_shapes(shape: Shape, sights: Sequence[Sight], params: Ingest) -> list[Shape]:
+    """Shapes of the same aspect, up to the size of most originals, where params leave it open.
+
+    Characters that stand far apart are too small at the size that their distance suggests.
+    """
+    if (params.height, params.width) != ("auto", "auto") or not sights:
+        return []
+    original = statistics.median([sight.height for sight in sights])
+    most = min(min(original, HIGHEST_GROWN) / shape.height, WIDEST / shape.width)
+    if most < LEAST_STEP:
+        return []
+    steps = [step for step in STEPS if step < most / LEAST_STEP]
+    return [
+        Shape(shape.channels, round(step * shape.height), round(step * shape.width))
+        for step in (*steps, most)
+    ]
 
 
 def describe_shape(shape: Shape) -> str:
@@ -52,14 +75,14 @@ def describe_shape(shape: Shape) -> str:
     return f"images are kept {colour} at {shape.width}x{shape.height} pixels"
 
 
-def _choose_colour(params: Ingest, sights: list[Sight]) -> bool:
+def _choose_colour(params: Ingest, sights: Sequence[Sight]) -> bool:
     if params.color != "auto":
         return params.color == "rgb"
     coloured = sum(sight.coloured for sight in sights)
     return coloured > COLOURED_IMAGES * len(sights)
 
 
-def _choose_size(params: Ingest, sights: list[Sight]) -> tuple[int, int]:
+def _choose_size(params: Ingest, sights: Sequence[Sight]) -> tuple[int, int]:
     """Height and width: what is given stays, the rest follows from the median aspect and length."""
     aspect = statistics.median([sight.width / sight.height for sight in sights] or [4.0])
     length = statistics.median([sight.length for sight in sights] or [5])
@@ -76,7 +99,6 @@ def _choose_size(params: Ingest, sights: list[Sight]) -> tuple[int, int]:
 
 
 def _look_at(found: Found, params: Ingest) -> Sight | None:
-    """Nothing of a file that ingest will reject."""
     (text,) = read_texts([found], params)
     if isinstance(text, Reject):
         return None

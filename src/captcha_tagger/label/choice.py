@@ -12,7 +12,7 @@ from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.data.pixels import Shape
 from captcha_tagger.data.sheet import pick_samples
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.shape import SAMPLED, choose_shape
+from captcha_tagger.ingest.shape import SAMPLED, choose_shape, look_at
 from captcha_tagger.label.candidates import View, view
 from captcha_tagger.label.reader import Reader, read_by_backbone
 from captcha_tagger.source.decoding_process import DecodingProcess
@@ -38,8 +38,8 @@ def choose_backbone(source: Source, params: Ingest, process: DecodingProcess) ->
     picked = source.read(pick_samples(range(source.num_files), SAMPLED))
     sampled = [found for found in picked if isinstance(view(found, SMALL, process), View)]
     usual = [found._replace(text=USUAL_TEXT) for found in sampled]
-    reader = read_by_backbone(choose_shape(usual, params), params.case)
-    shape = choose_shape(_read(sampled, reader, process), params)
+    reader = read_by_backbone(choose_shape(look_at(usual, params), params), params.case)
+    shape = choose_shape(look_at(_read(sampled, reader, process), params), params)
     return reader if shape == reader.shape else read_by_backbone(shape, params.case)
 
 

@@ -13,13 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from captcha_tagger.backbone.shipped import load_shipped
+from captcha_tagger.backbone.shipped_tagger import load_shipped
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.labels import Case, fold
 from captcha_tagger.data.pixels import Pixels, Shape
 from captcha_tagger.data.readings import Reading
-from captcha_tagger.network.backbone_folder import fit_first_convolution, part_weights
-from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.model_folder import load_model
 from captcha_tagger.network.reading import read
 from captcha_tagger.network.tagger import Tagger
@@ -89,20 +87,7 @@ def read_by_model(folder: Path, case: Case) -> Reader:
 
 def read_by_backbone(shape: Shape, case: Case) -> Reader:
     """The shipped backbone under the head that it was pretrained with, which no label was for."""
-    card, weights = load_shipped()
-    model = Tagger(
-        ModelCard(
-            architecture=card.architecture,
-            head="ctc",
-            vocabulary=card.alphabet,
-            threshold=0.5,
-            **shape._asdict(),
-        )
-    )
-    body, head = part_weights(weights)
-    model.backbone.load_state_dict(fit_first_convolution(body, model.backbone))
-    model.head.load_state_dict(head)
-    return Reader(model, case)
+    return Reader(load_shipped(**shape._asdict()), case)
 
 
 def _fold(label: str, case: Case) -> str:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_folder, read_json, write_json
 from captcha_tagger.network.backbones import first_convolution
-from captcha_tagger.network.card import Architecture, Frozen
-from captcha_tagger.network.model_folder import WEIGHTS
+from captcha_tagger.network.card import WEIGHTS, Architecture, Frozen
 from captcha_tagger.network.tagger import Tagger
 
 CARD = "backbone.json"

@@ -8,10 +8,8 @@ from safetensors.torch import load_file, save
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_folder, write_json
-from captcha_tagger.network.card import CARD, damaged, load_card
+from captcha_tagger.network.card import CARD, WEIGHTS, damaged, load_card
 from captcha_tagger.network.tagger import Tagger
-
-WEIGHTS = "weights.safetensors"
 
 
 def save_model(model: Tagger, folder: Path) -> None:

@@ -63,7 +63,7 @@ def _load(predictor: Shared[Predictor]) -> Predictor:
 
 
 def _answer(predictor: Predictor, files: Sequence[File]) -> list[Outcome]:
-    outcomes = list(predictor.decode_all(read_files(files, MAX_BYTES)))
+    outcomes = list(predictor.decode(read_files(files, MAX_BYTES)))
     found = iter(predictor.answer([one for one in outcomes if not isinstance(one, InputError)]))
     return [
         (file, str(outcome) if isinstance(outcome, InputError) else next(found))

@@ -61,15 +61,8 @@ class Predictor:
         self._how = how
         self.card = self.model.card
 
-    def decode(self, image: bytes) -> Pixels:
-        """Pixels in the model's shape; InputError says why the image cannot be used."""
-        (decoded,) = self.decode_all([image])
-        if isinstance(decoded, InputError):
-            raise decoded
-        return decoded
-
-    def decode_all(self, images: Iterable[bytes | InputError]) -> Iterator[Pixels | InputError]:
-        """The pixels of each image, or why it cannot be used; errors are passed on."""
+    def decode(self, images: Iterable[bytes | InputError]) -> Iterator[Pixels | InputError]:
+        """Pixels in the model's shape, or why an image cannot be used; errors are passed on."""
         return decode_apart(images, Shape(*self.card.shape))
 
     def predict(self, pixels: Sequence[Pixels]) -> Iterator[Prediction]:

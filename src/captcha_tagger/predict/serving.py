@@ -43,7 +43,7 @@ class ServedTagger:
         for batch in in_batches(images[COLUMN], BATCH):
             first = len(pixels)
             encoded = [_encode(*row) for row in enumerate(batch, first)]
-            for number, decoded in enumerate(self._predictor.decode_all(encoded), first):
+            for number, decoded in enumerate(self._predictor.decode(encoded), first):
                 if isinstance(decoded, InputError):
                     raise _blame(number, decoded)
                 pixels.append(decoded)

@@ -55,10 +55,15 @@ def decode_sized(
 ) -> Decoded:
     """Do as `decode`, and keep the original's size, turned upright as its EXIF data say."""
     image = open_image(data, max_pixels)
+    return Decoded(fit(image, height=height, width=width, channels=channels), *image.size)
+
+
+def fit(image: Image.Image, *, height: int, width: int, channels: int) -> Pixels:
+    """Pixels (channels, height, width) of an image that `open_image` returned."""
     flat = image.convert("L" if channels == 1 else "RGB")
     fitted = flat if flat.size == (width, height) else _fit(flat, width=width, height=height)
     pixels = np.asarray(fitted).reshape(height, width, channels)
-    return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), *image.size)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def bound_memory(max_pixels: int) -> AbstractContextManager[None]:

@@ -1,0 +1,85 @@
+"""The scale at which the shipped backbone reads a set's images best.
+
+Shapes, smallest first, and images with their texts -> one of the shapes.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from captcha_tagger.backbone.shipped_tagger import load_shipped
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.work.threads import map_on_threads
+from captcha_tagger.data.pixels import Pixels, Shape
+from captcha_tagger.ingest.names import read_texts
+from captcha_tagger.ingest.params import Ingest
+from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.network.ctc import text_losses
+from captcha_tagger.network.tagger import Tagger
+from captcha_tagger.source.decoding import bound_memory, fit, open_image
+from captcha_tagger.source.limits import Found
+
+ASKED, FEWEST = 60, 20  # images that are read, and how many of them say anything
+BATCH = 20  # images
+GAIN = 0.1  # nats a character, for which a larger image is worth its time
+WORST = 20.0  # nats a character; a text for which there is no room has an infinite loss
+
+
+def choose_scale(shapes: Sequence[Shape], sample: Iterable[Found], params: Ingest) -> Shape:
+    """The shape in which the sample's texts are the most probable, the first in doubt."""
+    models = [load_shipped(*shape) for shape in shapes]
+    texts, pixels = _decode(sample, shapes, params, set(models[0].card.vocabulary))
+    if len(texts) < FEWEST:
+        return shapes[0]
+    losses = [
+        _ask(model, np.stack(images), texts) for model, images in zip(models, pixels, strict=True)
+    ]
+    best = 0
+    for candidate, loss in enumerate(losses):
+        if loss < losses[best] - GAIN:
+            best = candidate
+    return shapes[best]
+
+
+def _decode(
+    sample: Iterable[Found], shapes: Sequence[Shape], params: Ingest, alphabet: set[str]
+) -> tuple[list[str], list[list[Pixels]]]:
+    """The texts of the alphabet, and their images in each shape."""
+    texts: list[str] = []
+    pixels: list[list[Pixels]] = [[] for _ in shapes]
+    for found in sample:
+        (text,) = read_texts([found], params)
+        if isinstance(text, Reject) or not alphabet.issuperset(text):
+            continue
+        try:
+            with bound_memory(params.max_image_pixels):
+                image = open_image(found.data, params.max_image_pixels)
+                fitted = [fit(image, **shape._asdict()) for shape in shapes]
+        except InputError:
+            continue
+        texts.append(text)
+        for kept, one in zip(pixels, fitted, strict=True):
+            kept.append(one)
+    return texts, pixels
+
+
+def _ask(model: Tagger, pixels: Pixels, texts: Sequence[str]) -> float:
+    """Nats a character of the texts in the images, where no other labels can be meant."""
+    vocabulary, labels = model.card.vocabulary, sorted(set("".join(texts)))
+    rows = [*map(vocabulary.index, labels), len(vocabulary)]
+
+    @torch.no_grad()
+    def ask(start: int) -> Tensor:
+        batch = slice(start, start + BATCH)
+        log_probs = model.answer(torch.from_numpy(pixels[batch])).log_probs
+        assert log_probs is not None
+        targets = [torch.tensor([*map(labels.index, text)]) for text in texts[batch]]
+        padded = pad_sequence(targets, batch_first=True, padding_value=-1)
+        losses = text_losses(log_probs[..., rows].log_softmax(-1), padded)
+        return (losses / (padded >= 0).sum(1)).clamp(max=WORST)
+
+    batches = range(0, len(texts), BATCH)
+    return float(torch.cat([*map_on_threads(ask, batches, torch.get_num_threads())]).mean())
