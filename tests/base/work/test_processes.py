@@ -67,6 +67,22 @@ def test_no_process_outlives_a_killed_parent():
     assert not child.is_running()
 
 
+def test_a_script_whose_processes_cannot_start_ends(tmp_path):
+    """Each process dies as it imports the script: every item was taken for one that kills."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from captcha_tagger.base.work.processes import map_batches\n"
+        "list(map_batches(len, [[1]] * 1000, processes=2, on_crash=print))\n"
+    )
+    command = [sys.executable, script]
+    done = subprocess.run(
+        command, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "BrokenProcessPool" in done.stderr
+    assert "__main__" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
 def test_more_memory_than_allowed_is_refused_and_then_allowed_again():
     with pytest.raises(MemoryError), limit_memory(1 << 28):

@@ -63,7 +63,8 @@ def map_batches(
     """Yield function(batch) for each batch, in order, on so many processes (1: on this one).
 
     Where a process dies over a batch, the results are those of smaller batches of the same items,
-    and on_crash(item) for the item that kills.
+    and on_crash(item) for the item that kills. BrokenProcessPool where none can be started, as by a
+    script that starts its work without asking whether it is `__main__`.
     """
     if processes == 1:
         yield from map(function, batches)
@@ -79,6 +80,7 @@ def map_batches(
                     pool.shutdown(cancel_futures=True)
             return
         except BrokenProcessPool:
+            _try_to_start()
             for batch in unfinished:
                 yield from _bisect(function, batch, on_crash)
 
@@ -99,6 +101,11 @@ def _map(
             result = futures.popleft().result()
             unfinished.popleft()
             yield result
+
+
+def _try_to_start() -> None:
+    with start_pool(1) as pool:
+        pool.submit(os.getpid).result()
 
 
 def _bisect(
