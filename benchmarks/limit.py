@@ -7,7 +7,8 @@ For each precision and number of threads: a step's FLOPs (those of convolutions 
 bytes (of all tensors that its operators read and write, as if no cache held one for the next), the
 machine's FLOP/s in a large matrix product and bytes/s in a large copy, and the shares of both that
 the step reaches. A share of bytes above 100 % says that caches held them. Then the operators that
-take the time, computed as `compute` in params.yaml says. Runs on CUDA when there is one.
+take the time, computed as `compute` in params.yaml says, the batch as a whole. Runs on CUDA when
+there is one.
 """
 
 import argparse
@@ -80,13 +81,15 @@ def main() -> None:
             how = compute.model_copy(update={"precision": precision, "threads": threads})
             machine = set_up(how)
             model = make_model(args.architecture, args.head, machine)
-            step = make_step(model, args.batch_size, machine, shards)
-            table.append([precision, threads, *compare(step, args.batch_size, args.steps, machine)])
+            whole = make_step(model, args.batch_size, machine)
+            timed = make_step(model, args.batch_size, machine, shards)
+            cells = compare(whole, timed, args.batch_size, args.steps, machine)
+            table.append([precision, threads, *cells])
     print(f"\n{tabulate(table, COLUMNS, 'github', disable_numparse=True)}\n")
     machine = set_up(compute)
     print(", ".join(f"{name} {value}" for name, value in machine.describe().items()))
     model = make_model(args.architecture, args.head, machine)
-    step = make_step(model, args.batch_size, machine, shards)
+    step = make_step(model, args.batch_size, machine)
     print(tabulate(profile_step(step, machine), ["operator", "share of time", "calls"], "github"))
 
 
@@ -95,10 +98,16 @@ def parse_threads(text: str, machine: Machine) -> list[int]:
     return [1] if machine.device.type == "cuda" else [int(word) for word in text.split(",")]
 
 
-def compare(step: Callable[[], None], batch_size: int, steps: int, machine: Machine) -> list[str]:
-    """The cells of a row, from the milliseconds on."""
-    flops, num_bytes = count_flops(step), count_bytes(step)
-    seconds = measure(step, steps, machine)
+def compare(
+    whole: Callable[[], None],
+    timed: Callable[[], None],
+    batch_size: int,
+    steps: int,
+    machine: Machine,
+) -> list[str]:
+    """The cells of a row, from the milliseconds on; counters see the calling thread alone."""
+    flops, num_bytes = count_flops(whole), count_bytes(whole)
+    seconds = measure(timed, steps, machine)
     product, copied = measure_product(machine), measure_copy(machine)
     return [
         f"{seconds * 1e3:.2f}",
