@@ -20,8 +20,10 @@ def test_a_model_that_knows_nothing_gets_nearly_everything_wrong(head: str) -> N
         (0.0, 20, 60),  # one step an epoch
         (0.25, 1, 17),
         (0.5, 1, 30),
-        (1.0, 1, 30),
-        (1.0, 20, 200),
+        (0.5, 20, 200),
+        (0.75, 1, 60),
+        (1.0, 1, 60),
+        (1.0, 20, 400),
     ],
 )
 def test_the_more_is_wrong_the_longer(

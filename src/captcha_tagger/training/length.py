@@ -5,6 +5,7 @@ A model as head training left it and its training images -> a number of epochs.
 
 import math
 
+import numpy as np
 import torch
 
 from captcha_tagger.data.dataset import Dataset
@@ -15,17 +16,17 @@ from captcha_tagger.network.inference import infer
 from captcha_tagger.network.tagger import Tagger
 
 ASKED = 1000  # training images at most
-HARD = 0.5  # the share of images wrong from which on a look counts as hard
-EPOCHS = (4, 30)  # of a look that the backbone knows, and of a hard one
-STEPS = (60, 200)  # at least, where few images make short epochs
+WRONG = (0.0, 0.5, 0.75)  # shares of images wrong: a look that the backbone knows, hard, hardest
+EPOCHS = (4, 30, 60)  # of these
+STEPS = (60, 200, 400)  # at least, where few images make short epochs
 
 
 def choose_epochs(model: Tagger, data: Dataset, batch_size: int, device: torch.device) -> int:
-    """Epochs between those of an easy and of a hard look; says why."""
+    """Epochs between those of an easy and of the hardest look; says why."""
     wrong = measure_wrong(model, data.some_train_images(ASKED, device))
     steps_per_epoch = math.ceil(len(data.train) / batch_size)
-    for_steps = math.ceil(_between(STEPS, wrong) / steps_per_epoch)
-    epochs = max(round(_between(EPOCHS, wrong)), for_steps)
+    for_steps = math.ceil(np.interp(wrong, WRONG, STEPS) / steps_per_epoch)
+    epochs = max(round(np.interp(wrong, WRONG, EPOCHS)), for_steps)
     print(f"fine tune: {epochs} epochs, since the head alone gets {wrong:.1%} of the images wrong")
     return epochs
 
@@ -38,8 +39,3 @@ def measure_wrong(model: Tagger, images: LabelledImages) -> float:
         return 1 - text_accuracy(count_edits(read, images.spell(model.card.vocabulary)))
     actual = images.targets.cpu().numpy() > 0.5
     return 1 - exact_set(count(found.probs > model.card.threshold, actual))
-
-
-def _between(ends: tuple[int, int], wrong: float) -> float:
-    easy, hard = ends
-    return easy + (hard - easy) * min(1.0, wrong / HARD)
