@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.drawing.sample import write_samples
@@ -33,6 +34,19 @@ def test_the_shipped_backbone_reads_without_a_label(tmp_path: Path) -> None:
     texts = [Path(file).stem for file in candidates.files]
     readings = reader.read(candidates.seen.log_probs, texts)
     assert sum(one.text == text for one, text in zip(readings, texts, strict=True)) >= 10
+
+
+def test_small_characters_are_read_in_larger_images(tmp_path: Path) -> None:
+    """By their distance they came out too small, and nothing was proposed."""
+    write_samples(tmp_path / "drawn", 12, "2345678bcdefgmnpwxy", 5, seed=1)
+    (tmp_path / "in").mkdir()
+    for path in (tmp_path / "drawn").iterdir():
+        canvas = Image.new("L", (600, 150), 235)
+        canvas.paste(Image.open(path), (200, 50))
+        canvas.save(tmp_path / "in" / path.name)
+    with open_source(tmp_path / "in", limits_of(PARAMS)) as source, patient_process() as process:
+        reader = choose_backbone(source, PARAMS, process)
+    assert reader.shape.height > 90
 
 
 def test_labels_that_case_makes_one_share_their_probs() -> None:
