@@ -29,6 +29,7 @@ from environments import make_environment, pin
 from machine import describe_machine
 from numpy.typing import NDArray
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.processes import count_cores
 from captcha_tagger.source.decoding import Pixels, decode
 
@@ -83,8 +84,12 @@ class Predict:
         return self._answer(self._decode([data]))
 
     def _decode(self, images: Iterable[bytes]) -> list[Pixels]:
-        decoded = self._predictor.decode(images)
-        return [one for one in decoded if isinstance(one, np.ndarray)]
+        pixels: list[Pixels] = []
+        for one in self._predictor.decode(images):
+            if isinstance(one, InputError):
+                raise one
+            pixels.append(one)
+        return pixels
 
     def _answer(self, pixels: list[Pixels]) -> Probs:
         return np.array([[*found.probs.values()] for found in self._predictor.predict(pixels)])

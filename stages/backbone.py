@@ -17,7 +17,7 @@ def main(out: Path) -> None:
     if params.source == "shipped":
         copy_shipped(out)
         return
-    from captcha_tagger.backbone.make import make_backbone  # torch takes 2 s to load
+    from captcha_tagger.backbone.sources import make_backbone  # torch takes 2 s to load
 
     make_backbone(params, load_section("compute", Compute), out)
 

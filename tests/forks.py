@@ -1,7 +1,7 @@
 """Run scripts as `python SCRIPT --help`, each in a fork of one process that has imported torch.
 
-python tests/forks.py, then a line on stdin for each: SCRIPT FOLDER -> its exit code. What it says
-lies in FOLDER, where it ran, as `stdout` and `stderr`.
+python tests/forks.py, then a line on stdin for each: SCRIPT, a tab, FOLDER -> its exit code. What
+it says lies in FOLDER, where it ran, as `stdout` and `stderr`.
 """
 
 import gc
@@ -27,6 +27,6 @@ if __name__ == "__main__":
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            become(*line.split())
+            become(*line.rstrip("\n").split("\t"))
             sys.exit()
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)

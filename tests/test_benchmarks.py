@@ -34,7 +34,7 @@ def test_a_benchmark_answers_help(
     """A per cent sign in a docstring crashed one, the missing arguments another."""
     assert forks.stdin is not None
     assert forks.stdout is not None
-    print(script, tmp_path, file=forks.stdin, flush=True)
+    print(script, tmp_path, sep="\t", file=forks.stdin, flush=True)
     assert forks.stdout.readline() == "0\n", (tmp_path / "stderr").read_text()
     said = (tmp_path / "stdout").read_text()
     assert f"benchmarks/{script.name}" in said or "usage: " in said

@@ -48,6 +48,17 @@ def test_large_characters_are_not_kept_any_larger(drawn, tmp_path):
     assert kept(place(drawn, tmp_path / "large", CANVAS), tmp_path / "out") == (50, 200)
 
 
+@pytest.mark.parametrize("deviation", [2, 60])
+def test_where_nothing_can_be_read_the_distance_decides(drawn, tmp_path, deviation):
+    """In larger images the backbone is less sure, and so less wrong."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "blank").mkdir()
+    for path in drawn.iterdir():
+        pixels = generator.normal(150, deviation, CANVAS[::-1]).clip(0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "blank" / path.name)
+    assert kept(tmp_path / "blank", tmp_path / "out") == (50, 200)
+
+
 def test_of_characters_that_the_backbone_never_saw_the_distance_decides(drawn, tmp_path):
     source = place(drawn, tmp_path / "strange", (200, 50), letters="бвгд")
     assert kept(source, tmp_path / "out") == (50, 200)

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from captcha_tagger.data.pixels import Shape
-from captcha_tagger.ingest.shape import choose_shape, larger_shapes, look_at
+from captcha_tagger.ingest.shape import FEWEST, choose_shape, larger_shapes, look_at
 from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Found
 from tests.repository import PARAMS_FILE
@@ -76,7 +76,7 @@ def test_files_that_ingest_will_reject_do_not_count():
     ],
 )
 def test_what_is_kept_smaller_than_it_came_may_be_kept_larger(size, heights):
-    sights = look_at(make_files(size, "abcd"), PARAMS)
+    sights = look_at(make_files(size, "abcd", number=FEWEST), PARAMS)
     shape = choose_shape(sights, PARAMS)
     larger = larger_shapes(shape, sights, PARAMS)
     assert [one.height for one in larger] == heights
@@ -84,3 +84,4 @@ def test_what_is_kept_smaller_than_it_came_may_be_kept_larger(size, heights):
     assert all(one.width / one.height == pytest.approx(aspect, rel=0.02) for one in larger)
     given = PARAMS.model_copy(update={"height": shape.height})
     assert larger_shapes(shape, sights, given) == []
+    assert larger_shapes(shape, sights[1:], PARAMS) == []  # too few to say anything

@@ -38,7 +38,7 @@ def test_the_shipped_backbone_reads_without_a_label(tmp_path: Path) -> None:
 
 def test_small_characters_are_read_in_larger_images(tmp_path: Path) -> None:
     """By their distance they came out too small, and nothing was proposed."""
-    write_samples(tmp_path / "drawn", 12, "2345678bcdefgmnpwxy", 5, seed=1)
+    write_samples(tmp_path / "drawn", 24, "2345678bcdefgmnpwxy", 5, seed=1)
     (tmp_path / "in").mkdir()
     for path in (tmp_path / "drawn").iterdir():
         canvas = Image.new("L", (600, 150), 235)

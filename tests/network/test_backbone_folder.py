@@ -13,14 +13,13 @@ from captcha_tagger.backbone.weights import (
 )
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.network.backbone_folder import (
-    CARD,
     BackboneCard,
     fit_first_convolution,
     load_backbone,
     save_backbone,
 )
 from captcha_tagger.network.backbones import build_backbone
-from captcha_tagger.network.card import WEIGHTS, Architecture
+from captcha_tagger.network.card import BACKBONE_CARD, WEIGHTS, Architecture
 
 COMPACT = Architecture(name="compact", output_stride=8, dropped_stages=0)
 RESNET = Architecture(name="resnet18", output_stride=8, dropped_stages=1)
@@ -81,7 +80,7 @@ def test_a_file_of_no_tensors_is_refused_and_not_run(
     assert not Path("exploded").exists()
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+@pytest.mark.parametrize("name", [WEIGHTS, BACKBONE_CARD])
 def test_a_damaged_backbone_is_refused_and_no_code_in_it_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -22,7 +22,7 @@ import torch
 
 from captcha_tagger.backbone.pretraining import pretrain
 from captcha_tagger.backbone.recipe import Recipe
-from captcha_tagger.backbone.shipped import FOLDER, ORIGIN
+from captcha_tagger.backbone.shipped import FOLDER, ORIGIN, hash_shipped
 from captcha_tagger.base.files import write_json
 from captcha_tagger.drawing.faces import matplotlib_faces
 from captcha_tagger.drawing.texts import VOCABULARY
@@ -30,7 +30,7 @@ from captcha_tagger.engine.compute import set_up
 from captcha_tagger.engine.params import Compute
 from captcha_tagger.engine.resume import ResumeFile, fingerprint
 from captcha_tagger.network.backbone_folder import BackboneCard, backbone_weights, save_backbone
-from captcha_tagger.network.card import WEIGHTS, Architecture
+from captcha_tagger.network.card import Architecture
 
 DONE = "complete"  # a file that says that all faces were unpacked
 FAMILIES = Path(__file__).with_name("families.txt")  # npm packages, all under open licences
@@ -69,8 +69,7 @@ def write_shipped(
     with TemporaryDirectory(dir=FOLDER.parent) as beside:
         made = Path(beside) / FOLDER.name
         save_backbone(card, weights, made)
-        digest = hashlib.sha256((made / WEIGHTS).read_bytes()).hexdigest()
-        origin = {"sha256": digest, "seconds": round(seconds), **describe(recipe)}
+        origin = {"sha256": hash_shipped(made), "seconds": round(seconds), **describe(recipe)}
         write_json(made / ORIGIN, origin)
         shutil.rmtree(FOLDER, ignore_errors=True)
         made.rename(FOLDER)

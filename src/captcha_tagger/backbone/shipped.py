@@ -1,7 +1,7 @@
 """The backbone that comes with the package: pretrained once, long, on very many drawn looks.
 
 `captcha_tagger.backbone.ship` makes its files: weights.safetensors and backbone.json as in
-data/backbone/, and origin.json, which says from what they were made and holds the weights' SHA-256.
+data/backbone/, and origin.json, which says from what they were made and holds the SHA-256 of both.
 Copying them takes no torch, which takes 2 s to load.
 """
 
@@ -11,30 +11,31 @@ from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_folder, read_json
-from captcha_tagger.network.card import WEIGHTS
+from captcha_tagger.network.card import BACKBONE_CARD, WEIGHTS
 
 FOLDER = Path(__file__).parent / "weights"
 ORIGIN = "origin.json"
+SHIPPED = (WEIGHTS, BACKBONE_CARD)
 
 
 def copy_shipped(out: Path) -> None:
     """Make a backbone folder of the shipped files; InputError when they are others."""
     check_shipped(FOLDER)
     with atomic_folder(out) as beside:
-        for path in FOLDER.iterdir():
-            if path.name != ORIGIN:
-                shutil.copyfile(path, beside / path.name)
+        for name in SHIPPED:
+            shutil.copyfile(FOLDER / name, beside / name)
 
 
 def check_shipped(folder: Path) -> None:
-    """InputError when the weights in the folder are not those that were shipped."""
+    """InputError when the files in the folder are not those that were shipped."""
     try:
-        digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-        shipped = read_json(folder / ORIGIN)["sha256"]
-    except (OSError, ValueError, KeyError):
-        digest, shipped = "", "unknown"
-    if digest != shipped:
-        raise InputError(
-            f"{folder / WEIGHTS}: not the weights that were shipped; check the file out again, or "
-            "set backbone.source to synthetic"
-        )
+        shipped, found = read_json(folder / ORIGIN)["sha256"], hash_shipped(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        shipped, found = None, {}
+    if found != shipped:
+        raise InputError(f"{folder}: not the files that were shipped; check them out again")
+
+
+def hash_shipped(folder: Path) -> dict[str, str]:
+    """The SHA-256 of the weights and of their card, by name."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SHIPPED}

@@ -11,7 +11,7 @@ from captcha_tagger.network.tagger import Tagger
 
 
 def load_shipped(channels: int, height: int, width: int) -> Tagger:
-    """The shipped backbone under the head that it was pretrained with, which no label was for."""
+    """The shipped backbone with the head it was pretrained with: it reads without a label."""
     check_shipped(FOLDER)
     card, weights = load_backbone(FOLDER)
     model = Tagger(

@@ -2,7 +2,7 @@
 
 All that torch or MLflow consists of was searched while it was imported, after every 700 objects,
 and once more at the end: a third of the 2.2 core-seconds in which a process does nothing but import
-one of them. Importing this module before them is a part of the cure.
+one of them. Importing this module raises that number for the whole process.
 """
 
 import gc

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-import captcha_tagger.base.collector  # noqa: F401
+import captcha_tagger.base.collector  # noqa: F401 - before torch and MLflow
 from captcha_tagger.base.errors import InputError, exit_code
 from captcha_tagger.base.interrupts import INTERRUPTED, keep_interrupts
 from captcha_tagger.base.shown import accept_all_characters, escape

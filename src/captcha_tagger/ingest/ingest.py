@@ -2,7 +2,8 @@
 
 Every file is read and decoded once, in batches, on all cores or by the tasks of a cluster; what
 becomes of them is put together here, in sorted order. Memory holds a few batches, the names, and
-the digest and text of each image: about 250 bytes a file.
+the digest and text of each image: about 250 bytes a file. Where the backbone was asked for the
+scale it holds torch, too: some 600 MB.
 """
 
 import hashlib
@@ -127,7 +128,10 @@ def _choose_shape(opened: Source, used: Sequence[int], known: KnownTexts) -> Sha
     from captcha_tagger.ingest.scale import ASKED, choose_scale  # torch takes 2 s to load
 
     sample = known.put(opened.read(pick_samples(used, ASKED)))
-    return choose_scale([shape, *larger], sample, known.params)
+    chosen = choose_scale([shape, *larger], sample, known.params)
+    if chosen != shape:
+        print("ingest: larger images are read better: ingest.height can set another size")
+    return chosen
 
 
 def judge_batch(batch: Sequence[Asked], opener: Opener, params: Ingest, shape: Shape) -> Judged:

@@ -24,6 +24,7 @@ LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50
 NARROWEST, WIDEST = 64, 384
 COLUMNS_A_CHARACTER = 36  # pixels from one character to the next, in the middle of what was drawn
 ROOM_A_CHARACTER = 16  # pixels; a text head needs a position and a blank for each character
+FEWEST = 20  # images that say which size suits them
 STEPS, LEAST_STEP = (1.5, 2.0, 3.0), 1.2  # by how much larger shapes are larger
 HIGHEST_GROWN = 256
 COLOURED = 24  # of 255, between the highest and the lowest channel: more than JPEG leaves on grey
@@ -53,11 +54,11 @@ def choose_shape(sights: Sequence[Sight], params: Ingest) -> Shape:
 
 
 def larger_shapes(shape: Shape, sights: Sequence[Sight], params: Ingest) -> list[Shape]:
-    """Shapes of the same aspect, up to the size of most originals, where params leave it open.
+    """Shapes of the same aspect, up to the median size of the originals, where params allow it.
 
     Characters that stand far apart are too small at the size that their distance suggests.
     """
-    if (params.height, params.width) != ("auto", "auto") or not sights:
+    if (params.height, params.width) != ("auto", "auto") or len(sights) < FEWEST:
         return []
     original = statistics.median([sight.height for sight in sights])
     most = min(min(original, HIGHEST_GROWN) / shape.height, WIDEST / shape.width)

@@ -54,19 +54,25 @@ def choose_backbone(source: Source, params: Ingest, process: DecodingProcess) ->
     picked = source.read(pick_samples(range(source.num_files), SAMPLED))
     sampled = [found for found in picked if _decode(found, SMALL, process) is not None]
     usual = [found._replace(text=USUAL_TEXT) for found in sampled]
-    read = _read_best(usual, params, process).read
-    return _read_best(read, params, process).reader
+    trials: dict[Shape, Trial] = {}
+    read = _read_best(usual, params, process, trials).read
+    return _read_best(read, params, process, trials).reader
 
 
-def _read_best(sampled: list[Found], params: Ingest, process: DecodingProcess) -> Trial:
+def _read_best(
+    sampled: list[Found], params: Ingest, process: DecodingProcess, trials: dict[Shape, Trial]
+) -> Trial:
     """Of the shapes that suit the texts, that in which the backbone is surest of what it reads."""
     sights = look_at(sampled, params)
     shape = choose_shape(sights, params)
-    best = _try(sampled, shape, params, process)
-    for larger in larger_shapes(shape, sights, params):
-        trial = _try(sampled, larger, params, process)
-        if trial.surety > best.surety + GAIN:
-            best = trial
+    shapes = [shape, *larger_shapes(shape, sights, params)]
+    for one in shapes:
+        if one not in trials:
+            trials[one] = _try(sampled, one, params, process)
+    best = trials[shape]
+    for one in shapes[1:]:
+        if trials[one].surety > best.surety + GAIN:
+            best = trials[one]
     return best
 
 

@@ -86,7 +86,7 @@ def read_by_model(folder: Path, case: Case) -> Reader:
 
 
 def read_by_backbone(shape: Shape, case: Case) -> Reader:
-    """The shipped backbone under the head that it was pretrained with, which no label was for."""
+    """The shipped backbone with the head it was pretrained with: it reads without a label."""
     return Reader(load_shipped(**shape._asdict()), case)
 
 

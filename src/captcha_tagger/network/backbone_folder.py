@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_folder, read_json, write_json
 from captcha_tagger.network.backbones import first_convolution
-from captcha_tagger.network.card import WEIGHTS, Architecture, Frozen
+from captcha_tagger.network.card import BACKBONE_CARD, WEIGHTS, Architecture, Frozen
 from captcha_tagger.network.tagger import Tagger
 
-CARD = "backbone.json"
 HEAD = "head."  # what the names of a head's weights begin with
 Weights = dict[str, Tensor]
 
@@ -35,18 +34,18 @@ def save_backbone(card: BackboneCard, weights: Mapping[str, Tensor], folder: Pat
     with atomic_folder(folder) as beside:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
         (beside / WEIGHTS).write_bytes(save(dict(sorted(tensors.items()))))
-        write_json(beside / CARD, card.model_dump())
+        write_json(beside / BACKBONE_CARD, card.model_dump())
 
 
 def load_backbone(folder: Path) -> tuple[BackboneCard, Weights]:
     """The card and the weights of a backbone folder; InputError when they are damaged."""
-    for name in (CARD, WEIGHTS):
+    for name in (BACKBONE_CARD, WEIGHTS):
         if not (folder / name).is_file():  # a pipe would keep its reader waiting
             raise InputError(
                 f"{folder}: no backbone here, {name} is missing; run dvc repro backbone"
             )
     try:
-        card = BackboneCard.model_validate(read_json(folder / CARD))
+        card = BackboneCard.model_validate(read_json(folder / BACKBONE_CARD))
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, ValueError) as error:
         raise damaged(folder, str(error).split("\n")[0]) from None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json
 
-CARD, WEIGHTS = "model.json", "weights.safetensors"
+CARD, BACKBONE_CARD, WEIGHTS = "model.json", "backbone.json", "weights.safetensors"
 
 # Beyond what ingest makes, so that no card from elsewhere asks for gigabytes.
 Side = Annotated[int, Field(ge=1, le=4096)]

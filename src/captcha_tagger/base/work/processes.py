@@ -63,8 +63,7 @@ def map_batches(
     """Yield function(batch) for each batch, in order, on so many processes (1: on this one).
 
     Where a process dies over a batch, the results are those of smaller batches of the same items,
-    and on_crash(item) for the item that kills. BrokenProcessPool where none can be started, as by a
-    script that starts its work without asking whether it is `__main__`.
+    and on_crash(item) for the item that kills. ChildProcessError where none can be started.
     """
     if processes == 1:
         yield from map(function, batches)
@@ -104,8 +103,13 @@ def _map(
 
 
 def _try_to_start() -> None:
-    with start_pool(1) as pool:
-        pool.submit(os.getpid).result()
+    try:
+        with start_pool(1) as pool:
+            pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "no process can be started; does the script ask whether it is __main__?"
+        ) from None
 
 
 def _bisect(

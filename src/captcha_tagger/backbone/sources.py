@@ -1,4 +1,4 @@
-"""A backbone folder from what its params name, other than the shipped files themselves."""
+"""Where a backbone comes from: its params -> a backbone folder; the shipped one is only copied."""
 
 from pathlib import Path
 
