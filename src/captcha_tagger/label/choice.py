@@ -31,7 +31,7 @@ SMALL = Shape(1, 16, 16)  # to see whether an image can be decoded at all
 UNREAD = -3.0  # the log prob of a character where none is read
 
 
-class Trial(NamedTuple):
+class Attempt(NamedTuple):
     """What the backbone reads in images of one shape, and the mean log prob of a character."""
 
     reader: Reader
@@ -54,29 +54,29 @@ def choose_backbone(source: Source, params: Ingest, process: DecodingProcess) ->
     picked = source.read(pick_samples(range(source.num_files), SAMPLED))
     sampled = [found for found in picked if _decode(found, SMALL, process) is not None]
     usual = [found._replace(text=USUAL_TEXT) for found in sampled]
-    trials: dict[Shape, Trial] = {}
-    read = _read_best(usual, params, process, trials).read
-    return _read_best(read, params, process, trials).reader
+    attempts: dict[Shape, Attempt] = {}
+    read = _read_best(usual, params, process, attempts).read
+    return _read_best(read, params, process, attempts).reader
 
 
 def _read_best(
-    sampled: list[Found], params: Ingest, process: DecodingProcess, trials: dict[Shape, Trial]
-) -> Trial:
+    sampled: list[Found], params: Ingest, process: DecodingProcess, attempts: dict[Shape, Attempt]
+) -> Attempt:
     """Of the shapes that suit the texts, that in which the backbone is surest of what it reads."""
     sights = look_at(sampled, params)
     shape = choose_shape(sights, params)
     shapes = [shape, *larger_shapes(shape, sights, params)]
     for one in shapes:
-        if one not in trials:
-            trials[one] = _try(sampled, one, params, process)
-    best = trials[shape]
+        if one not in attempts:
+            attempts[one] = _try(sampled, one, params, process)
+    best = attempts[shape]
     for one in shapes[1:]:
-        if trials[one].surety > best.surety + GAIN:
-            best = trials[one]
+        if attempts[one].surety > best.surety + GAIN:
+            best = attempts[one]
     return best
 
 
-def _try(sampled: list[Found], shape: Shape, params: Ingest, process: DecodingProcess) -> Trial:
+def _try(sampled: list[Found], shape: Shape, params: Ingest, process: DecodingProcess) -> Attempt:
     reader = read_by_backbone(shape, params.case)
     read: list[Found] = []
     log_probs: list[float] = []
@@ -91,7 +91,7 @@ def _try(sampled: list[Found], shape: Shape, params: Ingest, process: DecodingPr
                 found._replace(text=reading.text or found.text)
                 for (found, _), reading in zip(pairs, readings, strict=True)
             ]
-    return Trial(reader, read, float(np.mean(log_probs or [UNREAD])))
+    return Attempt(reader, read, float(np.mean(log_probs or [UNREAD])))
 
 
 def _decode(found: Found, shape: Shape, process: DecodingProcess) -> Pixels | None:
