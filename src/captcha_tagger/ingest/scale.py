@@ -13,16 +13,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from captcha_tagger.backbone.shipped_tagger import load_shipped
-from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.work.threads import map_on_threads
 from captcha_tagger.data.pixels import Pixels, Shape
-from captcha_tagger.ingest.names import read_texts
 from captcha_tagger.ingest.params import Ingest
-from captcha_tagger.ingest.shape import FEWEST
-from captcha_tagger.ingest.verdicts import Reject
+from captcha_tagger.ingest.shape import FEWEST, open_labelled
 from captcha_tagger.network.ctc import text_losses
 from captcha_tagger.network.tagger import Tagger
-from captcha_tagger.source.decoding import bound_memory, fit, open_image
+from captcha_tagger.source.decoding import bound_memory, fit
 from captcha_tagger.source.limits import Found
 
 ASKED, BATCH = 60, 20  # images
@@ -70,18 +67,14 @@ def _decode(
     texts: list[str] = []
     pixels: list[list[Pixels]] = [[] for _ in shapes]
     for found in sample:
-        (text,) = read_texts([found], params)
-        if isinstance(text, Reject) or not alphabet.issuperset(text):
+        opened = open_labelled(found, params)
+        if opened is None or not alphabet.issuperset(opened[0]):
             continue
-        try:
-            with bound_memory(params.max_image_pixels):
-                image = open_image(found.data, params.max_image_pixels)
-                fitted = [fit(image, **shape._asdict()) for shape in shapes]
-        except InputError:
-            continue
+        text, image = opened
         texts.append(text)
-        for kept, one in zip(pixels, fitted, strict=True):
-            kept.append(one)
+        with bound_memory(params.max_image_pixels):
+            for kept, shape in zip(pixels, shapes, strict=True):
+                kept.append(fit(image, **shape._asdict()))
     return texts, pixels
 
 

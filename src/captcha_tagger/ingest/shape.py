@@ -99,15 +99,23 @@ def _choose_size(params: Ingest, sights: Sequence[Sight]) -> tuple[int, int]:
     return height, max(least, min(WIDEST, round(height * aspect)))
 
 
-def _look_at(found: Found, params: Ingest) -> Sight | None:
+def open_labelled(found: Found, params: Ingest) -> tuple[str, Image.Image] | None:
+    """The text of a file and its upright image; None of one that ingest will reject."""
     (text,) = read_texts([found], params)
     if isinstance(text, Reject):
         return None
     try:
         with bound_memory(params.max_image_pixels):
-            image = open_image(found.data, params.max_image_pixels)
+            return text, open_image(found.data, params.max_image_pixels)
     except InputError:
         return None
+
+
+def _look_at(found: Found, params: Ingest) -> Sight | None:
+    opened = open_labelled(found, params)
+    if opened is None:
+        return None
+    text, image = opened
     return Sight(image.width, image.height, len(text), _is_coloured(image))
 
 
