@@ -34,6 +34,12 @@ def test_the_params_in_the_repository_are_valid() -> None:
         ("  weight_decay: 0.01", '  weight_decay: "1e-05"', "weight_decay"),
         ("  fold: 0", "  fold: 3", "fold 3 needs at least 4 folds"),
         ("  source: synthetic", "  source: file", "backbone: file names no weights"),
+        (
+            "  output_stride: 8",
+            "  output_stride: 16",
+            "backbone: synthetic draws texts for positions",
+        ),
+        ("  architecture: compact", "  architecture: vgg11", "architecture to compact or a ResNet"),
         ("  threads: auto", "  threads: 0", "compute.threads: Input should be greater"),
         ("  threshold: model", "  threshold: 1.5", "evaluate.threshold: Input should be less"),
         ("  threshold: model", "  threshold: '0.2'", "evaluate.threshold: Input should be"),

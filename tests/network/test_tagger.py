@@ -113,6 +113,18 @@ def test_an_unknown_architecture_names_near_ones() -> None:
         build_backbone(architecture, 1)
 
 
+def test_an_architecture_without_convolutional_stages_is_refused() -> None:
+    for name in ("swin_t", "vit_b_16"):
+        architecture = Architecture(name=name, output_stride=8, dropped_stages=0)
+        with pytest.raises(InputError, match="no convolutional stages"):
+            build_backbone(architecture, 1)
+
+
+def test_one_too_deep_for_the_images_is_refused() -> None:
+    with pytest.raises(InputError, match="alexnet needs larger images than 48x24"):
+        Tagger(make_card(name="alexnet"))
+
+
 def test_the_first_convolution_is_the_one_that_sees_the_image() -> None:
     name, layer = first_convolution(make_tagger().backbone)
     assert (name, layer.in_channels) == ("stem.0", 1)

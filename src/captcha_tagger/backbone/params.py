@@ -29,9 +29,11 @@ class Backbone(Section):
 
     @model_validator(mode="after")
     def _drawn_texts_have_columns(self) -> Self:
-        if self.source == "synthetic" and self.output_stride > 8:
+        is_strided = self.architecture == "compact" or "resne" in self.architecture
+        if self.source == "synthetic" and not (is_strided and self.output_stride <= 8):
             raise ValueError(
-                "synthetic draws texts for positions of 8 pixels; set output_stride to 8 or 4"
+                "synthetic draws texts for positions of 8 pixels; set output_stride to 8 or 4, and "
+                "architecture to compact or a ResNet"
             )
         return self
 

@@ -92,11 +92,12 @@ def build_classifier(name: str) -> nn.Module:
 
 def strip(classifier: nn.Module, architecture: Architecture) -> nn.Sequential:
     """Cut off the classifier's head and refit what is left to small images."""
-    from torchvision.models import ResNet
+    from torchvision.models import ResNet, SwinTransformer
 
     if isinstance(classifier, ResNet):
         return _resnet_stages(classifier, architecture)
-    if isinstance(getattr(classifier, "features", None), nn.Sequential):
+    is_convolutional = not isinstance(classifier, SwinTransformer)
+    if is_convolutional and isinstance(getattr(classifier, "features", None), nn.Sequential):
         return nn.Sequential(*classifier.features.children())  # type: ignore[union-attr]
     raise InputError(
         f"backbone.architecture: {architecture.name!r} has no convolutional stages to build on; "

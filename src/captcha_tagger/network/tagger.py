@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.network.backbones import build_backbone
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.heads import ConcatHead, CtcHead, HeadAnswer, NoisyOrHead
@@ -75,7 +76,13 @@ def _build_head(card: ModelCard, channels: int, rows: int) -> Head:
 def _feature_shape(backbone: nn.Module, card: ModelCard) -> tuple[int, int, int]:
     training = backbone.training
     backbone.eval()
-    features = backbone(torch.zeros(1, *card.shape))
+    try:
+        features = backbone(torch.zeros(1, *card.shape))
+    except RuntimeError:  # a pooling that finds less than a pixel
+        raise InputError(
+            f"backbone.architecture: {card.architecture.name} needs larger images than "
+            f"{card.width}x{card.height}; choose another, or a larger ingest.height"
+        ) from None
     backbone.train(training)
     _, channels, rows, columns = features.shape
     return channels, rows, columns
