@@ -41,6 +41,12 @@ def test_blank_and_invisible_characters_are_refused(stem):
         read_text(f"{stem}.png", pattern="(?s:(?P<text>.*))", case="keep")
 
 
+def test_a_text_too_long_for_any_image_is_refused():
+    assert read_text(f"{'a' * 256}.png", pattern=PATTERN, case="keep") == "a" * 256
+    with pytest.raises(InputError, match="257 characters, more than 256"):
+        read_text(f"{'a' * 257}.png", pattern=PATTERN, case="keep")
+
+
 def test_the_whole_stem_must_match():
     with pytest.raises(InputError, match="name_pattern"):
         read_text("abc12.png", pattern=r"(?P<text>[a-z]+)", case="keep")

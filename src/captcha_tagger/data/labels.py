@@ -16,6 +16,7 @@ import numpy.typing as npt
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_json
 
+LONGEST = 256  # characters of a text: an image of the greatest width has no room for more
 Case = Literal["auto", "keep", "lower", "upper"]  # auto: as it is, until ingest has chosen
 
 
@@ -39,6 +40,8 @@ def clean_text(text: str, case: Case) -> str:
     text = unicodedata.normalize("NFC", fold(text, case))
     if not text:
         raise InputError("its text is empty")
+    if len(text) > LONGEST:
+        raise InputError(f"its text has {len(text)} characters, more than {LONGEST}")
     if not text.isprintable() or any(character.isspace() for character in text):
         raise InputError("its text holds a blank or an invisible character")
     return text
