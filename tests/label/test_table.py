@@ -9,7 +9,7 @@ from captcha_tagger.label.table import LabelTable
 
 def test_ingest_reads_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    texts = {"a b,c.png": "=1+1", 'deep/"q".png': "'x", "é.png": "ß", "z.png": "7"}
+    texts = {"a b,c.png": "=1+1", 'deep/"q".png': "'x", "é.png": "ß", " z.png": "7"}
     table = LabelTable(path)
     for file, text in texts.items():
         table.add(file, text)

@@ -27,6 +27,7 @@ from captcha_tagger.base.errors import InputError
 LOCK_POLL_SECONDS = 0.2
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ESCAPE = "'"
+DEFUSED = (*FORMULA_STARTS, ESCAPE, " ")  # a blank would be taken for one around the cell
 KERNEL_FOLDERS = ("/proc/", "/sys/")
 
 
@@ -243,12 +244,11 @@ def hash_file(path: Path) -> str:
 
 
 def _defuse(cell: Any) -> Any:
-    """Prefix text that a spreadsheet would run as a formula, or that begins with the prefix.
+    """Prefix text that a spreadsheet would run, or that begins with the prefix or a blank.
 
     Source: OWASP, "CSV Injection".
     """
-    starts = (*FORMULA_STARTS, ESCAPE)
-    return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(starts) else cell
+    return f"{ESCAPE}{cell}" if isinstance(cell, str) and cell.startswith(DEFUSED) else cell
 
 
 def _check_place(path: Path) -> None:

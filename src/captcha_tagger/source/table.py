@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.base.files import ESCAPE, FORMULA_STARTS, is_stored
+from captcha_tagger.base.files import DEFUSED, ESCAPE, is_stored
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = ",;\t"
@@ -84,4 +84,4 @@ def _iterate_json(file: TextIO, path: Path) -> Iterator[NumberedRow]:
 def _restore(cell: str) -> str:
     """Undo what `write_table` does to a cell that a spreadsheet would run as a formula."""
     cell = cell.strip()
-    return cell[1:] if cell[:1] == ESCAPE and cell[1:2] in (*FORMULA_STARTS, ESCAPE) else cell
+    return cell[1:] if cell[:1] == ESCAPE and cell[1:2] in DEFUSED else cell
