@@ -51,8 +51,8 @@ def listen(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = error.strerror or error
+    except (OSError, UnicodeError) as error:  # the latter of what cannot be a name
+        reason = getattr(error, "strerror", None) or error
         raise InputError(f"{host}:{port} cannot be had ({reason}); try another --port") from None
     with listener:
         if not is_loopback(listener):
