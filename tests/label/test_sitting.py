@@ -49,6 +49,13 @@ def answer(page: str, number: int, text: str | None) -> Reply:
     return post_json(page, "/answer", {"number": number, "text": text})
 
 
+def iterate_images(page: str) -> Iterator[dict[str, Any]]:
+    """All four, by skipping."""
+    for _ in range(4):
+        yield (shown := state(page))
+        answer(page, shown["number"], None)
+
+
 def rows(out: Path) -> dict[str, str]:
     return {cells["file"]: cells["text"] for _, cells in iterate_lines(out)}
 
@@ -70,6 +77,13 @@ def test_a_proposal_is_accepted_as_it_is(page: str) -> None:
         else:  # nothing was read, and nothing is no text
             assert answer(page, shown["number"], "").status == 422
             answer(page, shown["number"], None)
+
+
+def test_a_proposal_accepted_by_mistake_was_not_right(page: str) -> None:
+    shown = next(filter(lambda image: image["text"], iterate_images(page)))
+    assert answer(page, shown["number"], shown["text"]).json["accepted"] == 1
+    after = answer(page, shown["number"], f"{shown['text']}x").json
+    assert (after["answered"], after["accepted"]) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Sitting:
         text = clean_text(text.strip(), self._case)
         file, is_accepted = self._candidates.files[number], text == self._propose(number).text
         self._table.add(file, text)
-        self._answers.setdefault(number, is_accepted)
+        self._answers[number] = self._answers.get(number, True) and is_accepted
         self._labels[file] = text
         self._skipped.discard(number)
         self._place = place + 1
