@@ -70,9 +70,9 @@ lr-find: setup  ## find train_head.learning_rate by a range test, with a plot
 test: setup  ## run the fast tests
 	OMP_NUM_THREADS=1 pytest -n logical --dist worksteal
 
-# Two, since many start several processes; each takes its next test when it is done with one.
+# Three, since many wait for a server or a training; each takes its next test when it is done with one.
 test-slow: setup  ## run the slow tests: kills, real servers, a real browser
-	OMP_NUM_THREADS=1 pytest -m slow -n 2 --dist load --maxschedchunk 1
+	OMP_NUM_THREADS=1 pytest -m slow -n 3 --dist load --maxschedchunk 1
 
 lint: setup  ## check style and types
 	ruff check .
