@@ -4,7 +4,13 @@ import pytest
 from PIL import Image
 
 from captcha_tagger.data.pixels import Shape
-from captcha_tagger.ingest.shape import FEWEST, choose_shape, larger_shapes, look_at
+from captcha_tagger.ingest.shape import (
+    FEWEST,
+    choose_shape,
+    find_widest_text,
+    larger_shapes,
+    look_at,
+)
 from captcha_tagger.params import load_params
 from captcha_tagger.source.limits import Found
 from tests.repository import PARAMS_FILE
@@ -53,6 +59,15 @@ def test_colour_is_kept_where_there_is_any():
     assert choose(make_files((200, 50), "abcd", "red")).channels == 3
     faint = (120, 128, 132)  # what JPEG may leave on grey
     assert choose(make_files((200, 50), "abcd", faint)).channels == 1
+
+
+def test_a_text_that_makes_all_images_wider_is_found():
+    files = make_files((200, 50), "bny23") + make_files((200, 50), "a" * 32, number=1)
+    sights = look_at(files, PARAMS)
+    shape = choose_shape(sights, PARAMS)
+    assert (shape.width, find_widest_text(shape, sights)) == (512, 32)
+    usual = look_at(make_files((200, 50), "bny23") + make_files((200, 50), "bny234"), PARAMS)
+    assert find_widest_text(choose_shape(usual, PARAMS), usual) is None
 
 
 def test_mixed_sizes_get_the_shape_of_most():

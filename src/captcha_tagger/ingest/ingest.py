@@ -36,6 +36,7 @@ from captcha_tagger.ingest.shape import (
     SAMPLED,
     choose_shape,
     describe_shape,
+    find_widest_text,
     larger_shapes,
     look_at,
 )
@@ -122,6 +123,8 @@ def ingest_opened(
 def _choose_shape(opened: Source, used: Sequence[int], known: KnownTexts) -> Shape:
     sights = look_at(known.put(opened.read(pick_samples(used, SAMPLED))), known.params)
     shape = choose_shape(sights, known.params)
+    if length := find_widest_text(shape, sights):
+        print(f"ingest: a text of {length} characters makes all images {shape.width} pixels wide")
     larger = larger_shapes(shape, sights, known.params)
     if not larger:
         return shape

@@ -24,6 +24,7 @@ LOWEST, HIGHEST = 50, 128  # pixels; the head's kernel spans the rows of 50
 NARROWEST, WIDEST = 64, 384
 COLUMNS_A_CHARACTER = 36  # pixels from one character to the next, in the middle of what was drawn
 ROOM_A_CHARACTER = 16  # pixels; a text head needs a position and a blank for each character
+OUTLIER = 2  # times the median length, which a text seldom has
 FEWEST = 20  # images that say which size suits them
 STEPS, LEAST_STEP = (1.5, 2.0, 3.0), 1.2  # by how much larger shapes are larger
 HIGHEST_GROWN = 256
@@ -69,6 +70,14 @@ def larger_shapes(shape: Shape, sights: Sequence[Sight], params: Ingest) -> list
         Shape(shape.channels, round(step * shape.height), round(step * shape.width))
         for step in (*steps, most)
     ]
+
+
+def find_widest_text(shape: Shape, sights: Sequence[Sight]) -> int | None:
+    """The length of a text much longer than most, where all images are as wide as it needs."""
+    lengths = [sight.length for sight in sights]
+    longest = max(lengths, default=0)
+    is_alone = longest > OUTLIER * statistics.median(lengths or [0])
+    return longest if is_alone and shape.width == ROOM_A_CHARACTER * longest else None
 
 
 def describe_shape(shape: Shape) -> str:
