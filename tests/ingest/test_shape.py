@@ -65,9 +65,11 @@ def test_a_text_that_makes_all_images_wider_is_found():
     files = make_files((200, 50), "bny23") + make_files((200, 50), "a" * 32, number=1)
     sights = look_at(files, PARAMS)
     shape = choose_shape(sights, PARAMS)
-    assert (shape.width, find_widest_text(shape, sights)) == (512, 32)
+    assert (shape.width, find_widest_text(shape, sights, PARAMS)) == (512, 32)
+    given = PARAMS.model_copy(update={"width": 512})
+    assert find_widest_text(choose_shape(sights, given), sights, given) is None
     usual = look_at(make_files((200, 50), "bny23") + make_files((200, 50), "bny234"), PARAMS)
-    assert find_widest_text(choose_shape(usual, PARAMS), usual) is None
+    assert find_widest_text(choose_shape(usual, PARAMS), usual, PARAMS) is None
 
 
 def test_mixed_sizes_get_the_shape_of_most():

@@ -123,7 +123,7 @@ def ingest_opened(
 def _choose_shape(opened: Source, used: Sequence[int], known: KnownTexts) -> Shape:
     sights = look_at(known.put(opened.read(pick_samples(used, SAMPLED))), known.params)
     shape = choose_shape(sights, known.params)
-    if length := find_widest_text(shape, sights):
+    if length := find_widest_text(shape, sights, known.params):
         print(f"ingest: a text of {length} characters makes all images {shape.width} pixels wide")
     larger = larger_shapes(shape, sights, known.params)
     if not larger:

@@ -72,12 +72,12 @@ def larger_shapes(shape: Shape, sights: Sequence[Sight], params: Ingest) -> list
     ]
 
 
-def find_widest_text(shape: Shape, sights: Sequence[Sight]) -> int | None:
-    """The length of a text much longer than most, where all images are as wide as it needs."""
+def find_widest_text(shape: Shape, sights: Sequence[Sight], params: Ingest) -> int | None:
+    """The length of a text much longer than most, where it alone chose the images' width."""
     lengths = [sight.length for sight in sights]
-    longest = max(lengths, default=0)
-    is_alone = longest > OUTLIER * statistics.median(lengths or [0])
-    return longest if is_alone and shape.width == ROOM_A_CHARACTER * longest else None
+    if params.width != "auto" or shape.width != ROOM_A_CHARACTER * max(lengths, default=0):
+        return None
+    return max(lengths) if max(lengths) > OUTLIER * statistics.median(lengths) else None
 
 
 def describe_shape(shape: Shape) -> str:
