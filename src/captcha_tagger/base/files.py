@@ -25,9 +25,9 @@ from numpy.typing import DTypeLike, NDArray
 from captcha_tagger.base.errors import InputError
 
 LOCK_POLL_SECONDS = 0.2
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 ESCAPE = "'"
-DEFUSED = (*FORMULA_STARTS, ESCAPE, " ")  # a blank would be taken for one around the cell
+# What formulas begin with, the escape, and a blank, which would be taken for one around the cell.
+DEFUSED = ("=", "+", "-", "@", "\t", "\r", ESCAPE, " ")
 KERNEL_FOLDERS = ("/proc/", "/sys/")
 
 
