@@ -79,7 +79,8 @@ def test_a_script_whose_processes_cannot_start_ends(tmp_path):
         command, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    assert done.stderr.endswith("does the script ask whether it is __main__?\n")
+    # Python may add that a process which the pool ended left a semaphore.
+    assert "does the script ask whether it is __main__?" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much a process has")
