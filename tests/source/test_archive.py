@@ -2,6 +2,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,17 @@ def test_damage_never_gives_bytes_that_were_not_packed(files, flips):
     except InputError:
         return
     assert {file.data for file in found if not file.refusal} <= {*files.values(), b""}
+
+
+@pytest.mark.parametrize("name", ["é1ж.png", "字.png"])
+def test_names_of_utf8_are_read_without_the_flag_that_says_so(name):
+    """As Unix's zip packs them: `é` was read as two characters of a box."""
+    packed = pack({name: b""}).replace(b"\x14\0\0\x08", b"\x14\0\0\0")  # version, flags
+    assert packed != pack({name: b""})
+    found = read(packed)
+    assert [file.file for file in found] == [name]
+
+
+def test_names_of_dos_are_read():
+    packed = pack({"abc.png": b""}).replace(b"abc", "éü1".encode("cp437"))
+    assert [file.file for file in read(packed)] == ["éü1.png"]

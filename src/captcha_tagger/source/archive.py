@@ -160,10 +160,18 @@ def _read_entry(file: BinaryIO, place: int) -> tuple[Entry, int]:
     if signature != b"PK\1\2":
         raise _DamagedError("its directory is damaged")
     raw_name, extra = file.read(name_bytes), file.read(extra_bytes)
-    name = raw_name.decode("utf-8", "surrogateescape") if flags & UTF8 else raw_name.decode("cp437")
+    name = _decode_name(raw_name, flags)
     num_bytes, packed_bytes, header = _widen(extra, num_bytes, packed_bytes, header)
     entry = Entry(name, flags, method, checksum, packed_bytes, num_bytes, attributes >> 16, header)
     return entry, ENTRY.size + name_bytes + extra_bytes + comment_bytes
+
+
+def _decode_name(name: bytes, flags: int) -> str:
+    """Unix's zip writes UTF-8 without the flag that says so, 4.4.4; cp437 is hardly ever that."""
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("utf-8", "surrogateescape") if flags & UTF8 else name.decode("cp437")
 
 
 def _find_overlaps(starts: "array[int]", ends: "array[int]") -> set[int]:
