@@ -141,6 +141,26 @@ def page_address(tmp_path: Path) -> Iterator[str]:
         yield f"{address}t0ken/"
 
 
+@pytest.mark.parametrize("key", ["Enter", "ArrowDown"])
+def test_a_key_that_is_held_down_answers_one_image(
+    browser: Browser, page_address: str, key: str
+) -> None:
+    page = browser.new_page()
+    page.goto(page_address)
+    expect(page.locator("#text")).to_be_focused()
+    first = page.locator("#file").inner_text()
+    page.keyboard.type("ab1")
+    page.keyboard.down(key)
+    expect(page.locator("#file")).not_to_have_text(first)
+    second = page.locator("#file").inner_text()
+    for _ in range(3):
+        page.keyboard.down(key)  # as a keyboard repeats it
+        page.wait_for_timeout(200)
+    assert page.locator("#file").inner_text() == second
+    page.keyboard.up(key)
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_fits_and_everyone_can_use_it(

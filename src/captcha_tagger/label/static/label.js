@@ -17,7 +17,7 @@
     return found;
   }
 
-  // One step at a time: a key that repeats must not answer an image that nobody has seen.
+  // One step at a time.
   async function step(address, content) {
     if (busy) return;
     busy = true;
@@ -86,6 +86,7 @@
     }));
   }
 
+  const STEPS = ["Enter", "ArrowUp", "ArrowDown"];
   const skip = () => step("answer", { number: state.number });
   const back = () => step("back", {});
 
@@ -98,7 +99,9 @@
   byId("return").addEventListener("click", back);
   addEventListener("keydown", (event) => {
     if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.key === "ArrowUp") back();
+    // A key that is held down must not answer images that nobody has seen.
+    if (event.repeat && STEPS.includes(event.key)) event.preventDefault();
+    else if (event.key === "ArrowUp") back();
     else if (event.key === "ArrowDown" && state?.number !== null) skip();
     else return;
     event.preventDefault();
