@@ -115,7 +115,11 @@ def _write_data(
     np.save(ingest / "pixels.npy", pixels)
     rejects = [["<b>bold</b>.txt", "not an image"], ["ab cd.png", "its text holds a blank"]]
     write_table(ingest / "rejects.csv", ["file", "reason"], rejects)
-    known = [["old.png", "abcd", 'a, quoted "why"'], ["=1.png", "drop", "'blank"]]
+    known = [
+        ["old.png", "abcd", 'a, quoted "why"'],
+        ["=1.png", "drop", "'blank"],
+        [" 1.png", "drop", ""],
+    ]
     write_table(ingest / "corrections.csv", ["file", "text", "why"], known)
     tally = Tally(Shape(1, HEIGHT, WIDTH), rows=len(rows), rejected=2)
     write_summary(ingest, summarize(rows), tally)

@@ -279,6 +279,7 @@ def test_ticked_rows_become_corrections_beside_those_of_today(visit, doubting_ur
     assert found == {
         "old.png": Correction("abcd", 'a, quoted "why"'),
         "=1.png": Correction("drop", "'blank"),
+        " 1.png": Correction("drop", ""),
         file: Correction("-x,y", f"named {named}, reviewed on the page"),
     }
     write_corrections(tmp_path / "again.csv", found)

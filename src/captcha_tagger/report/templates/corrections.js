@@ -13,7 +13,7 @@
 
   // As the table is written elsewhere: no live formulas, quoted where need be.
   function quote(cell) {
-    const defused = /^[=+\-@\t\r']/.test(cell) ? `'${cell}` : cell;
+    const defused = /^[=+\-@\t\r' ]/.test(cell) ? `'${cell}` : cell;
     return /[",\r\n]/.test(defused) ? `"${defused.replaceAll('"', '""')}"` : defused;
   }
 
