@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_file
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine
@@ -36,7 +37,12 @@ class RangeTest:
 
 
 def find_rate(model: Tagger, data: Dataset, params: TrainHead, machine: Machine) -> RangeTest:
-    """Train the head at ever higher rates until the loss explodes; the model is used up."""
+    """Train the head at ever higher rates until the loss explodes; the model is used up.
+
+    InputError where there is no image to train on.
+    """
+    if not len(data.train):
+        raise InputError("split.train_images: 0 leaves no image to find a learning rate with")
     model.to(machine.device)
     train = data.train_images(machine.device)
     plan = Plan(
