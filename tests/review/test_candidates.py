@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captcha_tagger.base.files import read_table
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.ingest.corrections import Correction, read_corrections
 from captcha_tagger.review.candidates import Candidate, append_candidates, rank_candidates
@@ -56,6 +57,15 @@ def test_what_somebody_has_reviewed_stays_and_comes_first(tmp_path: Path) -> Non
         ("z.png", Correction("zz", "")),
         ("ab1.png", Correction("drop", "blurred")),
     ]
+
+
+def test_columns_of_the_users_own_stay(tmp_path: Path) -> None:
+    out = tmp_path / "corrections.csv"
+    out.write_text('File;text;why;reviewer\nz.png;zz;;"=me"\n')
+    append_candidates(out, CANDIDATES[:1], 1)
+    old, new = read_table(out)
+    assert old == {"File": "z.png", "text": "zz", "why": "", "reviewer": "=me"}
+    assert (new["File"], new["text"], new["reviewer"]) == ("ab1.png", "ab7", "")
 
 
 def test_what_is_unclear_takes_no_place_of_a_text(tmp_path: Path) -> None:

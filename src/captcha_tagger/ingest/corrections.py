@@ -55,6 +55,15 @@ def check_files(
             )
 
 
+def append_corrections(path: Path, new: dict[str, Correction]) -> None:
+    """Add rows to a table that may have more columns; what stands in it stays."""
+    rows = [cells for _, cells in iterate_lines(path)] if path.exists() else []
+    columns = list(rows[0] if rows else COLUMNS)
+    names = find_columns(str(path), columns, COLUMNS)
+    rows += [dict(zip(names, (file, *each), strict=True)) for file, each in new.items()]
+    write_table(path, columns, ([row.get(column, "") for column in columns] for row in rows))
+
+
 def write_corrections(path: Path, corrections: dict[str, Correction]) -> None:
     """Write the table that `read_corrections` reads, in the order given."""
     write_table(path, COLUMNS, ((file, *each) for file, each in corrections.items()))

@@ -15,8 +15,8 @@ from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.ingest.corrections import (
     DROP,
     Correction,
+    append_corrections,
     read_corrections,
-    write_corrections,
 )
 from captcha_tagger.report.mistakes import suggest_text
 from captcha_tagger.review.folds import Verdicts
@@ -72,7 +72,7 @@ def append_candidates(path: Path, candidates: list[Candidate], first: int) -> li
     known = read_known(path)
     new = [one for one in candidates if one.file not in known]
     clear = [one for one in new if one.is_clear][:first]
-    write_corrections(path, known | {one.file: _propose(one) for one in clear})
+    append_corrections(path, {one.file: _propose(one) for one in clear})
     return clear + [one for one in new if not one.is_clear][:first]
 
 
