@@ -138,6 +138,23 @@ def test_a_contact_sheet_has_the_texts(project: Project, tmp_path: Path) -> None
     assert look(sheets[0]) != look(sheets[1])
 
 
+def test_a_table_of_the_columns_in_params_is_taken(project: Project) -> None:
+    fill_folder(Path("mine"), NUMBERED)
+    table = Path("codes.csv")
+    table.write_text(TABLE.replace("file,text", "picture,solution"))
+    project.set_params(ingest={"label_columns": ["picture", "solution"]})
+    adopt(Path("mine"), dry_run=False, labels=table)
+    assert load_params().ingest.label_columns == ["picture", "solution"]
+
+
+def test_corrections_of_these_names_are_told(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("corrections.csv").write_text("file,text,why\nab1.png,ab7,\nab2.png,drop,\n")
+    adopt(fill_folder(Path("mine")), dry_run=True)
+    assert "corrected  1, dropped 1, by corrections.csv" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["sheet.jpg", "mine/sheet.png"])
 def test_a_contact_sheet_is_no_image_of_the_source(project: Project, name: str) -> None:
     with pytest.raises(InputError, match="--contact-sheet"):
@@ -212,6 +229,15 @@ def test_running_numbers_are_doubted(project: Project, capsys: pytest.CaptureFix
 )
 def test_the_pattern_follows_from_the_names(names: list[str], pattern: str) -> None:
     assert propose_pattern(names) == pattern
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [(["cap_ab1_v1.png", "cap_a-b_v2.png", "x.png"], True), (["ab1.png", "cap_ab1_v1.png"], False)],
+)
+def test_a_pattern_of_the_users_own_stays_where_it_fits(names: list[str], kept: bool) -> None:
+    own = r"cap_(?P<text>.+)_v\d"
+    assert (propose_pattern(names, own) == own) == kept
 
 
 @pytest.mark.slow

@@ -49,8 +49,8 @@ def adopt(
         if sheet:
             _check_sheet(sheet, Path(after.source))
         lines, tally = survey(opened, after, folder, sheet)
-    texts = f"texts      by {_describe_texts(after, tally)}"
-    print("\n".join([f"source     {after.source}", *lines, texts]))
+    texts = [f"texts      by {_describe_texts(after, tally)}", *_describe_corrections(after, tally)]
+    print("\n".join([f"source     {after.source}", *lines, *texts]))
     _check_rejects(after, tally)
     if dry_run:
         return
@@ -78,7 +78,11 @@ def propose(opened: Source, source: Path | str, table: Path | None, before: Inge
     """The params of ingest that suit the source, and its table of texts if there is one."""
     images = list_images(opened, source)
     changes: dict[str, Any] = {"source": name_path(source), "unlabelled": "reject"}
-    found = (table, match_table(table, images)) if table else _find_table(source, images, before)
+    found: tuple[Path, Match] | None
+    if table:
+        found = table, match_table(table, images, before.label_columns)
+    else:
+        found = _find_table(source, images, before)
     if found:
         path, match = found
         if not match.labelled:
@@ -91,7 +95,10 @@ def propose(opened: Source, source: Path | str, table: Path | None, before: Inge
             f"{NO_LABELS}: has rows, of another set; leave its header alone, or adopt a table"
         )
     else:
-        changes |= {"labels": NO_LABELS, "name_pattern": propose_pattern(images)}
+        changes |= {
+            "labels": NO_LABELS,
+            "name_pattern": propose_pattern(images, before.name_pattern),
+        }
     return before.model_copy(update=changes)
 
 
@@ -147,18 +154,19 @@ def _find_table(source: Path | str, images: list[str], params: Ingest) -> tuple[
     these: the one that `label` writes, or that params name."""
     inside = sorted(source.iterdir()) if isinstance(source, Path) and source.is_dir() else []
     for path in (path for path in inside if path.suffix.lower() in TABLES):
-        if (match := _try_table(path, images)) and match.labelled >= ENOUGH * len(images):
+        match = _try_table(path, images, params.label_columns)
+        if match and match.labelled >= ENOUGH * len(images):
             return path, match
     for path in map(Path, dict.fromkeys((params.labels, NO_LABELS))):
-        match = _try_table(path, images)
+        match = _try_table(path, images, params.label_columns)
         if match and match.labelled and match.labelled >= ENOUGH * match.rows:
             return path, match
     return None
 
 
-def _try_table(path: Path, images: list[str]) -> Match | None:
+def _try_table(path: Path, images: list[str], own: list[str]) -> Match | None:
     try:
-        return match_table(path, images)
+        return match_table(path, images, own)
     except InputError:
         return None
 
@@ -169,6 +177,15 @@ def _describe_texts(params: Ingest, tally: Tally) -> str:
     found = f"the columns {', '.join(params.label_columns)} of {params.labels}"
     unlabelled = tally.tables["labels"]["without_text"]
     return f"{found}; {unlabelled} images without one are left out" if unlabelled else found
+
+
+def _describe_corrections(params: Ingest, tally: Tally) -> list[str]:
+    """A line where there are some, which may have been meant for another source."""
+    found = tally.tables.get("corrections")
+    if found is None:
+        return []
+    texts, dropped = found["texts"], found["dropped"]
+    return [f"corrected  {texts}, dropped {dropped}, by {params.corrections}"]
 
 
 def _check_sheet(sheet: Path, source: Path) -> None:

@@ -50,10 +50,14 @@ def list_images(opened: Source, source: Path | str) -> list[str]:
     return images
 
 
-def propose_pattern(images: Sequence[str]) -> str:
-    """The pattern by which most names hold texts of letters and digits, of one length."""
+def propose_pattern(images: Sequence[str], own: str = PATTERNS[0]) -> str:
+    """The pattern by which most names hold texts of letters and digits, of one length; one of the
+    user's own stays where it fits most names."""
     stems = [posixpath.splitext(posixpath.basename(name))[0] for name in images]
     sampled = [stems[place] for place in pick_samples(range(len(stems)), SAMPLED)]
+    fitting = sum(re.fullmatch(own, stem) is not None for stem in sampled)
+    if own not in PATTERNS and fitting > len(sampled) / 2:
+        return own
     return max(PATTERNS, key=lambda pattern: _rate(pattern, sampled))
 
 
@@ -67,9 +71,12 @@ class Match(NamedTuple):
     unlabelled: int
 
 
-def match_table(table: Path, images: Sequence[str]) -> Match:
-    """Compare a table with the images; InputError when it has no such columns."""
-    for columns in COLUMNS:
+def match_table(table: Path, images: Sequence[str], own: Sequence[str]) -> Match:
+    """Compare a table with the images; InputError when it has neither the user's own columns nor
+    such as are usual."""
+    first, second = own
+    choices = COLUMNS if (first, second) in COLUMNS else ((first, second), *COLUMNS)
+    for columns in choices:
         try:
             labels = read_labels(table, columns, images)
         except InputError as error:
