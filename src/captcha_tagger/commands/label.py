@@ -40,16 +40,17 @@ def label(folder: Path, out: Path, model: str | None) -> None:
     params = load_section("ingest", Ingest)
     table = LabelTable(out)
     with _alone():
-        num_labelled = len(table.read())  # before the images, which take longer
+        table.read()  # a wrong one is told before the images, which take longer
         with open_source(folder, limits_of(params)) as source, _decoding_process(params) as process:
             reader = choose_reader(source, params, model, process)
             candidates = look_at(source, process, reader)
         sitting = Sitting(candidates, reader, table, params.case)
+        state = sitting.show()
         token = secrets.token_urlsafe(16)
         with listen(HOST, 0) as listener:
             print(
-                f"{len(candidates.files)} images; {num_labelled} rows in {out}; each answer is "
-                f"written at once, Ctrl-C ends it\n{address_of(listener)}{token}/",
+                f"{state.images} images, {state.labelled} of them labelled in {out}; each answer "
+                f"is written at once, Ctrl-C ends it\n{address_of(listener)}{token}/",
                 flush=True,
             )
             run_server(make_app(sitting, token, HOST), listener)
