@@ -240,6 +240,11 @@ def test_a_pattern_of_the_users_own_stays_where_it_fits(names: list[str], kept: 
     assert (propose_pattern(names, own) == own) == kept
 
 
+def test_a_pattern_that_never_ends_is_refused() -> None:
+    with pytest.raises(InputError, match=r"ingest\.name_pattern: too slow"):
+        propose_pattern([f"{'a' * 40}!.png"], "(?P<text>(a+)+)")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["images", "data/mine", "../images"])
 def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path, folder: str) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_table
+from captcha_tagger.base.patterns import limit_pattern
 from captcha_tagger.base.shown import escape
 from captcha_tagger.data.manifest import iterate_manifest
 from captcha_tagger.data.pixels import open_pixels
@@ -55,8 +56,7 @@ def propose_pattern(images: Sequence[str], own: str = PATTERNS[0]) -> str:
     user's own stays where it fits most names."""
     stems = [posixpath.splitext(posixpath.basename(name))[0] for name in images]
     sampled = [stems[place] for place in pick_samples(range(len(stems)), SAMPLED)]
-    fitting = sum(re.fullmatch(own, stem) is not None for stem in sampled)
-    if own not in PATTERNS and fitting > len(sampled) / 2:
+    if own not in PATTERNS and _fits_most(own, sampled):
         return own
     return max(PATTERNS, key=lambda pattern: _rate(pattern, sampled))
 
@@ -113,6 +113,13 @@ def survey(
         *_describe_rejects(reasons, tally),
     ]
     return lines, tally
+
+
+def _fits_most(own: str, stems: Sequence[str]) -> bool:
+    matches: list[bool] = []
+    with limit_pattern("ingest.name_pattern", lambda: stems[len(matches)]):
+        matches.extend(re.fullmatch(own, stem) is not None for stem in stems)
+    return sum(matches) > len(matches) / 2
 
 
 def _rate(pattern: str, stems: Sequence[str]) -> float:
