@@ -157,6 +157,14 @@ def test_stages_of_the_users_own_are_understood(root: Path) -> None:
     assert after.entries == before.entries
 
 
+def test_a_stage_of_the_users_own_before_ours_is_part_of_the_key(root: Path) -> None:
+    """Before it has run, too, and with params of a file of its own."""
+    before = read_lineage(root).key("fine_tune")
+    draw = {"cmd": "draw", "params": [{"own.yaml": ["faces"]}], "outs": ["images"]}
+    write_yaml(root / "dvc.yaml", {"stages": {"draw": draw} | STAGES})
+    assert read_lineage(root).key("fine_tune") != before
+
+
 @pytest.mark.parametrize("text", ["{}", "stages:", "stages: {ingest: {cmd: x}}", "plots: []"])
 def test_a_dvc_yaml_without_our_stages_is_one_line(root: Path, text: str) -> None:
     (root / "dvc.yaml").write_text(text)

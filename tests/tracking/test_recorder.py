@@ -19,7 +19,7 @@ from captcha_tagger.tracking import outbox, recorder, sampling
 from captcha_tagger.tracking.lineage import read_lineage
 from captcha_tagger.tracking.row import RunRow
 from tests.repository import ROOT
-from tests.tracking.repository import make_row
+from tests.tracking.repository import STAGES, make_row, write_yaml
 
 # Recorders outlive their callers, here as in DVC.
 pytestmark = [
@@ -64,6 +64,30 @@ def test_make_record_keeps_the_name_and_commit_of_what_waits(
     assert row.tags["mlflow.runName"] == row.tags["dvc.exp_name"] == "calm-owl"
     assert row.tags["mlflow.source.git.commit"] == waiting.tags["mlflow.source.git.commit"]
     assert row.metrics["wall_seconds"] == waiting.metrics["wall_seconds"]
+
+
+def test_what_dvc_has_run_of_the_users_own_stages_is_no_obstacle(root: Path) -> None:
+    """DVC leaves out of dvc.lock what a stage has none of; a folder beside data/ is not ours."""
+    own = {
+        "site": {"cmd": "mkdir site && echo made > site/index.html", "outs": ["site"]},
+        "deploy": {"cmd": "true", "deps": ["data/fine_tune", "site"]},
+        "tell": {"cmd": "true", "deps": ["site"], "params": [{"own.yaml": ["to"]}]},
+    }
+    (root / "own.yaml").write_text("to: me\n")
+    before = read_lineage(root)
+    write_yaml(root / "dvc.yaml", {"stages": STAGES | own})
+    for words in (["init", "-q", "--no-scm"], ["repro", "-q", "--single-item", *own]):
+        subprocess.run([sys.executable, "-m", "dvc", *words], check=True)
+    after = read_lineage(root)
+    assert after.trusted == before.trusted | own.keys()
+    assert after.key("fine_tune") == before.key("fine_tune")
+    with pytest.raises(OSError, match="does not answer"):
+        recorder.record_workspace()
+    ((entry, row),) = outbox.waiting()
+    assert "dvc.site" in row.tags
+    assert "site:" in (entry / "artifacts" / "dvc.lock").read_text()
+    assert (entry / "artifacts" / "evaluate" / "metrics.json").exists()
+    assert not list((entry / "artifacts").rglob("index.html"))
 
 
 def test_a_head_that_another_experiment_trained_does_not_name_this_one(root: Path) -> None:

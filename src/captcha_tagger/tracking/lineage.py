@@ -82,7 +82,13 @@ class Lineage:
         return {
             "cmd": stage["cmd"],
             "deps": [dep for dep in deps if dep],
-            "params": {PARAMS: {name: _look_up(self.params, name) for name in stage["params"]}},
+            "params": {
+                PARAMS: {
+                    name: _look_up(self.params, name)
+                    for name in stage["params"]
+                    if isinstance(name, str)  # not those of another file
+                }
+            },
             "outs": [out for out in outs if out],
         }
 
@@ -100,8 +106,7 @@ def read_lineage(root: Path, running: str | None = None) -> Lineage:
     """Read what made the outputs under `root`; `running` names the stage that DVC is running."""
     params = read_params(root / PARAMS)
     lineage = Lineage(root, params, *_read_stages(root / "dvc.yaml", params))
-    lock = root / "dvc.lock"
-    locked = (read_params(lock).get("stages") or {}) if lock.exists() else {}
+    locked = _read_lock(root / "dvc.lock")
     before = set(lineage.upstream(running)) if running else set[str]()
     for name in lineage.stages:
         entry = lineage.describe(name) if name == running else locked.get(name)
@@ -112,6 +117,15 @@ def read_lineage(root: Path, running: str | None = None) -> Lineage:
         if name in before or all(_is_on_disk(root, out) for out in entry["outs"]):
             lineage.trusted.add(name)
     return lineage
+
+
+def _read_lock(path: Path) -> dict[str, Entry]:
+    """The entries by stage, with the keys that DVC leaves out where a stage has none of a kind."""
+    found = (read_params(path).get("stages") or {}) if path.exists() else {}
+    return {
+        name: {"deps": [], "outs": [], **entry, "params": {PARAMS: {}, **entry.get("params", {})}}
+        for name, entry in found.items()
+    }
 
 
 def _is_on_disk(root: Path, out: Entry) -> bool:

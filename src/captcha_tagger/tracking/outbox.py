@@ -89,15 +89,16 @@ def _set_aside(entry: Path, error: Exception) -> None:
 
 
 def _copy_artifacts(lineage: Lineage, folder: Path) -> None:
-    """What people look at: params, lock, tables, pictures and pages of the stages on disk."""
+    """What people look at: params, lock, tables, pictures and pages of the stages in data/."""
     folder.mkdir()
     yaml: Any = YAML()
     yaml.default_flow_style = False
     yaml.dump({"schema": "2.0", "stages": lineage.entries}, folder / "dvc.lock")
     shutil.copyfile(lineage.root / "dvc.yaml", folder / "dvc.yaml")
     data = lineage.root / "data"
-    outs = [out for name in lineage.trusted for out in lineage.entries[name]["outs"]]
-    for source in [path for out in outs for path in (lineage.root / out["path"]).rglob("*")]:
+    made = [out["path"] for name in lineage.trusted for out in lineage.entries[name]["outs"]]
+    outs = [path for path in map(lineage.root.joinpath, made) if path.is_relative_to(data)]
+    for source in [path for out in outs for path in out.rglob("*")]:
         inside = source.relative_to(data)
         if _is_page(source) and not LEFT_OUT & set(inside.parts):
             target = folder / inside
