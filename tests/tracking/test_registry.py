@@ -1,6 +1,8 @@
 """Experiments that people name, in a real MLflow store."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking.recorder import record_workspace
 from captcha_tagger.tracking.row import metric_name
 from tests.compare.sides import write_lock
+from tests.repository import ROOT
 from tests.runs import write_run
 from tests.servers import mlflow_server
+from tests.tracking.repository import PARAMS, lock, write_yaml
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
@@ -118,3 +122,33 @@ def test_an_empty_name_registers_nothing(root: Path) -> None:
     record_workspace()
     with pytest.raises(InputError, match="an empty name"):
         registry.register("")
+
+
+def test_an_experiment_that_shares_its_training_is_found_by_its_own_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is named after the first that trained, and Git alone knows no experiment's name."""
+    from captcha_tagger.tracking import registry, store
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+    monkeypatch.chdir(root)
+    (run_id,) = record_workspace()
+    shutil.copyfile(ROOT / ".gitignore", ".gitignore")
+    me = ["-c", "user.name=T", "-c", "user.email=t@e"]
+    for words in (
+        ["git", "init", "-q"],
+        [sys.executable, "-m", "dvc", "init", "-q"],
+        ["git", "add", "params.yaml", "dvc.yaml", "dvc.lock"],
+        ["git", *me, "commit", "-qm", "start"],
+    ):
+        subprocess.run(words, check=True)
+    write_yaml(root / "params.yaml", PARAMS | {"evaluate": {"threshold": 0.2}})
+    lock(root)
+    words = ["exp", "save", "-q", "--force", "--name", "savvy-apex"]
+    subprocess.run([sys.executable, "-m", "dvc", *words], check=True)
+    write_yaml(root / "params.yaml", PARAMS | {"fine_tune": {"epochs": 9}})
+    lock(root)
+    assert "version 1" in registry.register("savvy-apex")
+    client = store.connect()
+    assert client.get_model_version_by_alias(registry.REGISTERED, "champion").run_id == run_id
+    assert (registry.find_model("savvy-apex") / "weights.safetensors").exists()

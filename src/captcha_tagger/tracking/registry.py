@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from captcha_tagger.base.errors import InputError, hide_password
 from captcha_tagger.base.places import root_folder
 from captcha_tagger.compare.differences import compare
-from captcha_tagger.compare.revisions import WORKSPACE
+from captcha_tagger.compare.revisions import WORKSPACE, find_commit
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking import store
 from captcha_tagger.tracking.lineage import read_lineage
@@ -120,11 +120,14 @@ def _load(client: store.Client, run_id: str) -> Side:
 
 def _read_revision(revision: str) -> tuple[str, str | None]:
     """Key and model of the experiment that a Git revision or DVC experiment holds."""
+    root = root_folder()
+    if (commit := find_commit(root, revision)) is None:
+        raise InputError(f"{revision}: no run is called so, and no Git revision or DVC experiment")
     with TemporaryDirectory() as folder:
         for file in LINEAGE_FILES:
-            text = read_git(root_folder(), "show", f"{revision}:./{file}")
+            text = read_git(root, "show", f"{commit}:./{file}")
             if text is None:
-                raise InputError(f"{revision}: no run is called so, and no Git revision has {file}")
+                raise InputError(f"{revision}: no run is called so, and the revision has no {file}")
             (Path(folder) / file).write_text(text, encoding="utf-8")
         return _read_folder(Path(folder))
 
