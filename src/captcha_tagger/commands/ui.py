@@ -7,6 +7,7 @@ from typing import NoReturn
 from captcha_tagger.base.errors import InputError, hide_password
 from captcha_tagger.base.places import root_folder, store_address
 from captcha_tagger.serve.server import HOST, listen
+from captcha_tagger.tracking.moves import follow_move
 
 
 def open_ui(port: int) -> NoReturn:
@@ -16,6 +17,7 @@ def open_ui(port: int) -> NoReturn:
         raise InputError(f"MLFLOW_TRACKING_URI: {hide_password(address)} is a server: browse it")
     with listen(HOST, port) as probe:  # the server itself says it in a traceback
         port = probe.getsockname()[1]
+    follow_move()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # a command line can be read by all
     os.chdir(root_folder())

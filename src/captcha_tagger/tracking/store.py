@@ -9,8 +9,6 @@ import base64
 import json
 import os
 import shutil
-import sqlite3
-import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -37,9 +35,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from captcha_tagger.base.errors import InputError, hide_password
 from captcha_tagger.base.files import lock_file, read_json
-from captcha_tagger.base.places import root_folder, state_folder, store_address
+from captcha_tagger.base.places import state_folder, store_address
 from captcha_tagger.predict.arrays import COLUMN, encode
 from captcha_tagger.tracking import outbox
+from captcha_tagger.tracking.moves import artifact_location, follow_move
 from captcha_tagger.tracking.row import MODEL, NAME, RunRow
 
 KEY, ROLE = "captcha_tagger.key", "captcha_tagger.role"
@@ -67,12 +66,6 @@ ERRORS = (MlflowException, SQLAlchemyError, CommandError, ImportError, OSError)
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 LOCK_SECONDS = 300.0
 LONGEST = 6000  # value of a param or tag in MLflow
-LOCATIONS = (  # where artifacts lie, in MLflow's tables
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"),
-)
 
 Client: TypeAlias = mlflow.MlflowClient
 Logged: TypeAlias = entities.LoggedModel
@@ -112,8 +105,7 @@ def answering() -> Iterator[None]:
 def connect(*, create: bool = False) -> Client:
     """A client of the store; InputError where there is none, unless it may be created."""
     address = store_address(create=create)
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        _follow_move(root_folder() / "mlflow.db")
+    follow_move()
     mlflow.set_tracking_uri(address)
     # Two processes that create SQLite's tables at once break both.
     with lock_file(state_folder() / "connect.lock", LOCK_SECONDS) if create else nullcontext():
@@ -179,7 +171,7 @@ def find_experiment(client: Client) -> str | None:
 def ensure_experiment(client: Client) -> str:
     """Its id; created with an absolute artifact location where the store is a file of ours."""
     ours = mlflow.get_tracking_uri().startswith("sqlite:")
-    location = (root_folder() / "mlruns").as_uri() if ours else None
+    location = artifact_location() if ours else None
     if find_experiment(client) is None:
         with suppress(MlflowException):  # another machine may be first
             client.create_experiment(_experiment_name(), artifact_location=location)
@@ -223,23 +215,6 @@ def register(model: Logged, name: str) -> str:
 
 def _experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME", "captcha-tagger")
-
-
-def _follow_move(database: Path) -> None:
-    """Where the repository was moved, let the artifacts' absolute locations follow; says so."""
-    here = (database.parent / "mlruns").as_uri()
-    if not database.exists():
-        return
-    with suppress(sqlite3.Error), sqlite3.connect(database) as tables:  # MLflow says what is wrong
-        query = "select artifact_location from experiments where name like ?"
-        found = {row[0] for row in tables.execute(query, ["captcha-tagger%"])}
-        for there in found - {here}:
-            print(f"record: the artifacts have moved from {there} to {here}", file=sys.stderr)
-            size = len(there) + 1
-            for table, column in LOCATIONS:
-                begins = f"{column} = ? or substr({column}, 1, ?) = ? || '/'"
-                move = f"update {table} set {column} = ? || substr({column}, ?) where {begins}"
-                tables.execute(move, [here, size, there, size, there])
 
 
 def _find_or_create(
