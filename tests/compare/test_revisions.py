@@ -4,9 +4,11 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from captcha_tagger.base.settings import read_params
 from captcha_tagger.commands.compare import compare_experiments
 from captcha_tagger.compare.revisions import NoRevisionError, open_revision
 from tests.repository import PARAMS_FILE
@@ -106,13 +108,20 @@ def test_outside_of_a_repository_there_is_no_revision(monkeypatch, tmp_path):
 
 
 def test_a_revision_whose_outputs_are_gone_says_so(repository, monkeypatch, tmp_path):
-    monkeypatch.chdir(repository)
-    shutil.move(".dvc/cache", tmp_path / "cache")
-    try:
-        with (
-            pytest.raises(NoRevisionError, match="first: its outputs are not in DVC's cache"),
-            open_revision("first"),
-        ):
-            pass
-    finally:
-        shutil.move(tmp_path / "cache", ".dvc/cache")
+    """In a repository that DVC had not read before, it was a traceback."""
+    monkeypatch.chdir(shutil.copytree(repository, tmp_path / "repository"))
+    shutil.rmtree(".dvc/cache")
+    with (
+        pytest.raises(NoRevisionError, match="first: its outputs are not in DVC's cache"),
+        open_revision("first"),
+    ):
+        pass
+
+
+def test_a_revision_whose_images_alone_are_gone_is_a_side(repository, monkeypatch, tmp_path):
+    monkeypatch.chdir(shutil.copytree(repository, tmp_path / "repository"))
+    ingest = read_params(Path("dvc.lock"))["stages"]["ingest"]["outs"][0]["md5"]
+    Path(".dvc/cache/files/md5", ingest[:2], ingest[2:]).unlink()
+    with open_revision("second") as side:
+        assert side.images is None
+        assert side.answers

@@ -48,7 +48,9 @@ def _fetch(name: str, folder: Path) -> None:
     """Copy what a Side needs from Git and DVC's cache, and of the rest what is there."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc_data.index import DataIndexDirError
 
+    absent = (DvcException, DataIndexDirError, OSError)
     if (commit := find_commit(Path.cwd(), name)) is None:
         raise NoRevisionError(
             f"{name}: no such revision or experiment; `dvc exp show` and `git log` list them"
@@ -62,10 +64,10 @@ def _fetch(name: str, folder: Path) -> None:
             files.get_file(f"{DATA}/{path}", str(folder / path))
     except NotDvcRepoError:
         raise NoRevisionError(f"{name}: at this revision, DVC keeps nothing here") from None
-    except (DvcException, OSError) as error:
+    except absent as error:
         raise NoRevisionError(
             f"{name}: its outputs are not in DVC's cache ({error}); run it, or dvc pull -r"
         ) from None
     for path in (*CURVES, *IMAGES):
-        with suppress(DvcException, OSError):
+        with suppress(*absent):
             files.get_file(f"{DATA}/{path}", str(folder / path))
