@@ -245,6 +245,19 @@ def test_a_pattern_that_never_ends_is_refused() -> None:
         propose_pattern([f"{'a' * 40}!.png"], "(?P<text>(a+)+)")
 
 
+def test_a_folder_of_which_git_knows_a_part_is_not_adopted(project: Project) -> None:
+    """It was, and DVC's copies of the repository trained on that part."""
+    first, *_ = sorted(fill_folder(project.root / "captchas").iterdir())
+    project.run("git", "add", str(first))
+    before = Path("params.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"captchas/.*: not known to Git, .* of captchas are; git"):
+        adopt(Path("captchas"), dry_run=False)
+    assert Path("params.yaml").read_bytes() == before
+    project.run("git", "rm", "-rq", "--cached", "captchas")
+    adopt(Path("captchas"), dry_run=False)
+    assert "captchas.dvc" in tracked(project)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["images", "data/mine", "../images"])
 def test_an_experiment_in_a_copy_finds_the_adopted_source(tmp_path: Path, folder: str) -> None:

@@ -45,7 +45,33 @@ def test_a_source_that_nobody_tracks_is_said(
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("tracked", ["by git", "by dvc", "within what dvc tracks", "outside"])
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_source_of_which_git_knows_a_part_is_said(
+    repository: Path, capsys: pytest.CaptureFixture[str], is_ignored: bool
+) -> None:
+    """A temporary copy trained on that part."""
+    if is_ignored:
+        Path(".gitignore").write_text("/mine/new.png\n")
+    Path("mine/new.png").touch()
+    subprocess.run(["git", "add", "mine/deep"], check=True)
+    check()
+    said = capsys.readouterr().err
+    assert "ingest.source: mine/new.png is known neither to Git nor to DVC" in said
+    assert said.endswith("for them, `git add` it\n")
+
+
+def test_a_dvc_file_that_git_does_not_know_is_no_help(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A temporary copy has none."""
+    Path("mine.dvc").write_text(DVC_FILE)
+    check()
+    assert "mine is known neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "tracked", ["by git", "by dvc", "within what dvc tracks", "in parts", "outside"]
+)
 def test_a_source_that_a_copy_would_find_passes_silently(
     repository: Path, capsys: pytest.CaptureFixture[str], tracked: str
 ) -> None:
@@ -53,15 +79,24 @@ def test_a_source_that_a_copy_would_find_passes_silently(
         case "by git":
             subprocess.run(["git", "add", "mine"], check=True)
         case "by dvc":
-            Path("mine.dvc").write_text(DVC_FILE)
+            write_dvc_file(Path("mine.dvc"))
         case "within what dvc tracks":
-            Path("mine.dvc").write_text(DVC_FILE)
+            write_dvc_file(Path("mine.dvc"))
             set_params(ingest={"source": "mine/deep"})
+        case "in parts":
+            write_dvc_file(Path("mine/deep.dvc"))
+            Path("mine/readme.txt").touch()
+            subprocess.run(["git", "add", "mine/readme.txt"], check=True)
         case "outside":
             fill_folder(repository.parent / "outside")
             set_params(ingest={"source": "../outside"})
     check()
     assert capsys.readouterr().err == ""
+
+
+def write_dvc_file(path: Path) -> None:
+    path.write_text(DVC_FILE)
+    subprocess.run(["git", "add", path], check=True)
 
 
 def test_weights_that_are_not_there_are_said_before_dvc_runs(repository: Path) -> None:

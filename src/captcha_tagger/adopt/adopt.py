@@ -3,6 +3,7 @@
 It says what is there, writes the keys of `ingest`, and leaves the user's files as they are.
 """
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from captcha_tagger.adopt.check import SAMPLES, is_tracked
+from captcha_tagger.adopt.check import SAMPLES
 from captcha_tagger.adopt.survey import Match, list_images, match_table, propose_pattern, survey
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import atomic_file, check_output, read_table
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.settings import PARAMS
+from captcha_tagger.base.shown import escape
 from captcha_tagger.ingest.ingest import limits_of
 from captcha_tagger.ingest.params import Ingest
 from captcha_tagger.ingest.verdicts import Tally
@@ -26,6 +28,7 @@ from captcha_tagger.params import load_params
 from captcha_tagger.source.obstacles import check_source
 from captcha_tagger.source.source import Source, open_source
 from captcha_tagger.source.store import is_address
+from captcha_tagger.tracking.keeping import read_keeping
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 NO_LABELS = "labels.csv"  # without rows, as it comes
@@ -111,9 +114,18 @@ def name_path(path: Path | str) -> str:
 
 
 def track(path: Path) -> None:
-    """Let Git or DVC know a path inside the repository, so that every copy of it has the path."""
-    if is_tracked(path):
+    """Let Git or DVC know a path inside the repository, so that every copy of it has the path.
+
+    InputError where Git knows some of its files, so that DVC takes none.
+    """
+    keeping = read_keeping(Path.cwd(), path)
+    if keeping is None or keeping.missing is None:
         return
+    if keeping.in_git:
+        raise InputError(
+            f"{escape(keeping.missing)}: not known to Git, as other files of {path} are; git add "
+            f"it, or git rm -r --cached {shlex.quote(str(path))} and adopt again"
+        )
     if path.is_file() and path.suffix.lower() in TABLES and _git("add", "--", str(path)):
         return
     while _git("check-ignore", "--quiet", "--", str(path.parent)):

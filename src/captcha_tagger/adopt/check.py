@@ -4,14 +4,15 @@ InputError says in one line what DVC would say in none, or never.
 """
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.shown import escape
 from captcha_tagger.params import load_params
 from captcha_tagger.source.obstacles import check_source
 from captcha_tagger.source.store import is_address
+from captcha_tagger.tracking.keeping import read_keeping
 
 SAMPLES = Path("data/sample/samples")  # made by the pipeline itself
 
@@ -38,10 +39,13 @@ def check() -> None:
 
 
 def _warn_of_untracked(key: str, path: Path) -> None:
-    if not is_tracked(path):
+    keeping = read_keeping(Path.cwd(), path)
+    if keeping and keeping.missing:
+        lacking = escape(keeping.missing) if keeping.in_git else path
+        advice = "`git add` it" if keeping.in_git else _advise(key, path)
         print(
-            f"captcha-tagger check: {key}: {path} is known neither to Git nor to DVC, so that "
-            f"`dvc exp run --temp` and `--queue` would not find it; for them, {_advise(key, path)}",
+            f"captcha-tagger check: {key}: {lacking} is known neither to Git nor to DVC, so that "
+            f"`dvc exp run --temp` and `--queue` would not find it; for them, {advice}",
             file=sys.stderr,
         )
 
@@ -50,17 +54,3 @@ def _advise(key: str, path: Path) -> str:
     if key == "ingest.source":
         return f"run `captcha-tagger adopt {shlex.quote(str(path))}`"
     return "`dvc add` it" if key == "backbone.file" else "`git add` it"
-
-
-def is_tracked(path: Path) -> bool:
-    """Whether a copy of the repository has the path: by Git, by DVC, or since it lies outside."""
-    root = Path.cwd()
-    if not path.resolve().is_relative_to(root):
-        return True
-    inside = path.resolve().relative_to(root)
-    if any(Path(f"{place}.dvc").exists() for place in (inside, *inside.parents[:-1])):
-        return True
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", inside], capture_output=True, check=False
-    )
-    return listed.returncode != 0 or bool(listed.stdout)

@@ -20,8 +20,8 @@ from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
 from captcha_tagger.sweep.plan import Settings
 from captcha_tagger.sweep.proposals import Proposals
 from captcha_tagger.sweep.trial import Trial, end_processes_below, run_trial
+from captcha_tagger.tracking.git import read_git
 from captcha_tagger.tracking.lineage import read_lineage
-from captcha_tagger.tracking.origin import read_git
 
 NAME = re.compile(r"[\w-]+", re.ASCII)
 LOCK_SECONDS = 1.0

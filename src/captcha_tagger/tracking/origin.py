@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from captcha_tagger.compare.side import flatten
+from captcha_tagger.tracking.git import read_git
 from captcha_tagger.tracking.lineage import PARAMS, Lineage
 from captcha_tagger.tracking.row import NAME
 
@@ -39,12 +39,3 @@ def name_run(lineage: Lineage) -> str:
     rest = [f"+{len(changed) - NAMED_PARAMS}"] if len(changed) > NAMED_PARAMS else []
     data = Path(params.get(SOURCE, "data")).stem
     return " ".join([data, *changed[:NAMED_PARAMS], *rest, lineage.key("fine_tune")[:8]])
-
-
-def read_git(root: Path, *words: str) -> str | None:
-    """What a Git command prints; None where it fails or Git is missing."""
-    command = ["git", "-C", str(root), *words]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -13,8 +13,8 @@ from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.revisions import WORKSPACE, find_commit
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking import store
+from captcha_tagger.tracking.git import read_git
 from captcha_tagger.tracking.lineage import read_lineage
-from captcha_tagger.tracking.origin import read_git
 from captcha_tagger.tracking.row import MODEL
 
 LINEAGE_FILES = ("dvc.yaml", "dvc.lock", "params.yaml")

@@ -1,0 +1,43 @@
+"""Who keeps a file or folder of the workspace: Git, DVC, or nobody but this machine.
+
+A copy of the repository has what they keep, and nothing else.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from captcha_tagger.tracking.git import read_git
+
+
+class Keeping(NamedTuple):
+    """The paths by which DVC keeps it, whole or in parts; whether Git knows a file of it; and the
+    first file or folder of it that neither keeps, None where they keep all."""
+
+    in_dvc: list[str]
+    in_git: bool
+    missing: str | None
+
+
+def read_keeping(root: Path, path: Path | str) -> Keeping | None:
+    """Who keeps a path of the repository; None for one outside, and where there is no Git."""
+    top, place = root.resolve(), (root / path).resolve()
+    if not place.is_relative_to(top):
+        return None
+    inside = place.relative_to(top)
+    above = [f"{one}.dvc" for one in (inside, *inside.parents[:-1])]
+    if (known := _list_files(root, str(inside), *above)) is None:
+        return None
+    if not known:
+        return Keeping([], False, str(inside))
+    in_dvc = [name.removesuffix(".dvc") for name in known if name.endswith(".dvc")]
+    if any(name in above for name in known):
+        return Keeping(in_dvc, False, None)
+    # Ignored ones, too; a folder of which Git knows nothing is one.
+    others = _list_files(root, "--others", "--directory", "--no-empty-directory", str(inside)) or []
+    missing = [name for name in others if name.removesuffix("/") not in in_dvc]
+    return Keeping(in_dvc, True, missing[0] if missing else None)
+
+
+def _list_files(root: Path, *words: str) -> list[str] | None:
+    listed = read_git(root, "--literal-pathspecs", "ls-files", "-z", *words)
+    return None if listed is None else listed.split("\0")[:-1]
