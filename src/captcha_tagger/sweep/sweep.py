@@ -17,23 +17,24 @@ from captcha_tagger.base.files import lock_file, read_json, write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.work.session import open_session
 from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
+from captcha_tagger.sweep.inputs import CODE, check_inputs, find_inputs
 from captcha_tagger.sweep.plan import Settings
 from captcha_tagger.sweep.proposals import Proposals
 from captcha_tagger.sweep.trial import Trial, end_processes_below, run_trial
 from captcha_tagger.tracking.git import read_git
-from captcha_tagger.tracking.lineage import read_lineage
 
 NAME = re.compile(r"[\w-]+", re.ASCII)
 LOCK_SECONDS = 1.0
 # What git apply takes, whatever git diff is configured to show.
 PLAIN_DIFF = "--binary --no-color --no-ext-diff --no-textconv --src-prefix=a/ --dst-prefix=b/"
-CODE = ("src/", "stages/", "dvc.yaml")
 
 
 def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str | None) -> int:
     """Run what is not done yet, and say a line for each trial; how many have failed."""
     root = Path.cwd()
     baseline, patch = _read_baseline(root)
+    inputs = find_inputs(root)
+    check_inputs(root, inputs)
     changes = hashlib.sha256(patch).hexdigest()
     plan: dict[str, Any] = {"baseline": baseline, "changes": changes, **proposals.plan}
     name = name or f"sweep-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:8]}"
@@ -50,7 +51,8 @@ def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str
         print(f"{name}: {proposals.total} trials, {done} of them done", flush=True)
         if done == proposals.total:
             return 0
-        links, cache = list(_list_links(root)), Path(root, run_dvc(root, "cache", "dir").strip())
+        links = [path for path in inputs if not Path(path).is_absolute()]
+        cache = Path(root, run_dvc(root, "cache", "dir").strip())
 
         def make_trial(number: int, settings: Settings) -> Trial:
             return Trial(
@@ -110,12 +112,3 @@ def _keep_plan(path: Path, name: str, plan: dict[str, Any], root: Path) -> None:
             f"dvc exp remove {taken[0]}"
         )
     write_json(path, plan)
-
-
-def _list_links(root: Path) -> Iterator[str]:
-    """What the stages read beside code and each other's outputs."""
-    lineage = read_lineage(root)
-    read = {dep for stage in lineage.stages.values() for dep in stage["deps"]}
-    for path in sorted(read - lineage.makers.keys()):
-        if not Path(path).is_absolute() and not path.startswith(CODE) and (root / path).exists():
-            yield path

@@ -119,6 +119,12 @@ def read_lineage(root: Path, running: str | None = None) -> Lineage:
     return lineage
 
 
+def list_inputs(root: Path) -> list[str]:
+    """What the stages read that none of them makes: data, tables, code."""
+    stages, makers = _read_stages(root / "dvc.yaml", read_params(root / PARAMS))
+    return sorted({dep for stage in stages.values() for dep in stage["deps"]} - makers.keys())
+
+
 def _read_lock(path: Path) -> dict[str, Entry]:
     """The entries by stage, with the keys that DVC leaves out where a stage has none of a kind."""
     found = (read_params(path).get("stages") or {}) if path.exists() else {}

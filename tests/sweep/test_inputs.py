@@ -1,0 +1,98 @@
+"""Data of the workspace that a clone would not have."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from captcha_tagger.base.errors import InputError
+from captcha_tagger.sweep.inputs import check_inputs, find_inputs
+from tests.hostile import fill_folder
+from tests.project import Project
+from tests.repository import PARAMS_FILE, ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A Git and DVC repository with captchas that neither knows yet."""
+    project = Project(tmp_path / "repository")
+    fill_folder(project.root / "captchas")
+    shutil.copyfile(ROOT / "dvc.yaml", project.root / "dvc.yaml")
+    name_source(project, "captchas")
+    project.run("git", "init", "-q")
+    project.run("-m", "dvc", "init", "-q")
+    return project
+
+
+def name_source(project: Project, source: str) -> None:
+    yaml = YAML()
+    params = yaml.load(PARAMS_FILE)
+    params["ingest"]["source"] = source
+    yaml.dump(params, project.root / "params.yaml")
+
+
+def check(project: Project) -> None:
+    check_inputs(project.root, find_inputs(project.root))
+
+
+def test_images_that_came_after_dvc_add_are_refused(project: Project) -> None:
+    """Trials got the data of before."""
+    project.run("-m", "dvc", "add", "-q", "captchas")
+    project.run("git", "add", "captchas.dvc")
+    check(project)
+    shutil.copyfile(next((project.root / "captchas").iterdir()), project.root / "captchas/new.png")
+    with pytest.raises(InputError, match=r"^captchas: not as DVC's cache .*; dvc add captchas$"):
+        check(project)
+    project.run("-m", "dvc", "add", "-q", "captchas")
+    check(project)
+
+
+def test_a_sweep_of_such_data_does_not_begin(project: Project) -> None:
+    project.env["PYTHONPATH"] = str(ROOT / "src")
+    project.run("git", "add", "params.yaml")
+    project.run("-m", "dvc", "add", "-q", "captchas")
+    project.run("git", "add", "captchas.dvc", "dvc.yaml", ".gitignore")
+    project.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start")
+    (project.root / "captchas/new.png").touch()
+    done = project.tagger("sweep", "--set", "split.seed=1,2", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "captcha-tagger sweep: captchas: not as DVC's cache has it, and a trial runs in a clone; "
+        "dvc add captchas\n"
+    )
+    assert not (project.root / ".state/sweeps").exists()
+
+
+def test_images_that_the_cache_has_lost_are_refused(project: Project) -> None:
+    """A trial got the others alone."""
+    project.run("-m", "dvc", "add", "-q", "captchas")
+    project.run("git", "add", "captchas.dvc")
+    cached = (project.root / ".dvc/cache/files/md5").rglob("*")
+    next(path for path in cached if path.is_file() and path.suffix != ".dir").unlink()
+    with pytest.raises(InputError, match=r"^captchas: not as DVC's cache .*; dvc add captchas$"):
+        check(project)
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_source_of_which_git_knows_a_part_is_refused(project: Project, is_ignored: bool) -> None:
+    """Trials got that part."""
+    project.run("git", "add", "captchas")
+    check(project)
+    (project.root / "captchas/new.png").touch()
+    if is_ignored:
+        (project.root / ".gitignore").write_text("new.png\n")
+    with pytest.raises(InputError, match=r"^captchas/new.png: known neither .*; git add it$"):
+        check(project)
+    project.run("git", "add", "--force", "captchas")
+    check(project)
+
+
+@pytest.mark.parametrize("is_outside", [False, True])
+def test_a_source_that_nobody_keeps_is_read_where_it_lies(
+    project: Project, tmp_path: Path, is_outside: bool
+) -> None:
+    if is_outside:
+        (project.root / "captchas").rename(tmp_path / "captchas")
+        name_source(project, "../captchas")
+    check(project)
