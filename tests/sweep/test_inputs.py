@@ -1,16 +1,20 @@
-"""Data of the workspace that a clone would not have."""
+"""Data of the workspace that a clone would not have, and data that is read where it lies."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.sweep.inputs import check_inputs, find_inputs
+from captcha_tagger.sweep.inputs import check_inputs, find_inputs, identify_inputs, run_on
+from captcha_tagger.sweep.trial import Outcome
+from tests.buckets import Buckets
 from tests.hostile import fill_folder
 from tests.project import Project
 from tests.repository import PARAMS_FILE, ROOT
+from tests.sweep.sweeps import make_trial
 
 
 @pytest.fixture
@@ -92,7 +96,41 @@ def test_a_source_of_which_git_knows_a_part_is_refused(project: Project, is_igno
 def test_a_source_that_nobody_keeps_is_read_where_it_lies(
     project: Project, tmp_path: Path, is_outside: bool
 ) -> None:
+    """And known again, however often it is asked for."""
+    source = "captchas"
     if is_outside:
-        (project.root / "captchas").rename(tmp_path / "captchas")
-        name_source(project, "../captchas")
-    check(project)
+        (project.root / source).rename(tmp_path / source)
+        source = str(tmp_path / source)
+        name_source(project, source)
+    paths = check_inputs(project.root, find_inputs(project.root))
+    assert paths == [source]
+    before = identify_inputs(project.root, paths, 100)
+    assert identify_inputs(project.root, paths, 100) == before
+    (project.root / source / "new.png").touch()
+    assert identify_inputs(project.root, paths, 100) != before
+
+
+def test_what_a_store_holds_is_known_again(
+    project: Project, tmp_path: Path, buckets: Buckets
+) -> None:
+    address = buckets.make(fill_folder(tmp_path / "in"))
+    name_source(project, address)
+    paths = check_inputs(project.root, find_inputs(project.root))
+    assert paths == [address]
+    before = identify_inputs(project.root, paths, 100)
+    assert identify_inputs(project.root, paths, 100) == before
+    buckets.put(f"{address}/new.png", b"")
+    assert identify_inputs(project.root, paths, 100) != before
+
+
+def test_no_trial_begins_once_the_data_has_changed(tmp_path: Path) -> None:
+    """Of one sweep, some had learned from other images."""
+    fill_folder(tmp_path / "captchas")
+    identify = partial(identify_inputs, tmp_path, ["captchas"], 100)
+    run = run_on(identify(), identify, lambda _: Outcome(1.0, {"exact_set": 1.0}))
+    trial = make_trial(tmp_path, 1, {})
+    assert run(trial).scores
+    (tmp_path / "captchas/new.png").touch()
+    outcome = run(trial)
+    assert outcome.failure == "captchas: changed since the sweep began; begin another"
+    assert outcome.failure in trial.log.read_text()

@@ -73,6 +73,29 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(project: Project) -> None:
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_after_a_change_of_data_elsewhere_it_is_another_sweep(
+    project: Project, tmp_path: Path
+) -> None:
+    """It was done, whatever had come meanwhile."""
+    project.run("git", "rm", "-rq", "--cached", "images")
+    (project.root / "images").rename(tmp_path / "images")
+    project.set_params(ingest={"source": str(tmp_path / "images")})
+    project.run("git", "commit", "-qam", "elsewhere")
+    words = ["--set", "split.seed=1"]
+    first = project.tagger("sweep", *words).stdout.splitlines()
+    again = project.tagger("sweep", *words).stdout.splitlines()
+    assert again == [first[0].replace("0 of them", "1 of them")]
+    image = next((tmp_path / "images").iterdir())
+    shutil.copyfile(image, image.with_stem(f"{image.stem}0"))
+    name = first[0].partition(":")[0]
+    named = project.tagger("sweep", *words, "--name", name, check=False)
+    assert named.returncode == 2
+    assert "other data; take another name" in named.stderr
+    other = project.tagger("sweep", *words).stdout.splitlines()
+    assert other[0] != first[0]
+    assert other[0].endswith(": 1 trials, 0 of them done")
+
+
 def test_ctrl_c_ends_the_trials_too(project: Project) -> None:
     clone = project.root / ".state/sweeps/stopped/1"
     with start(project, "--set", "split.seed=1,2", "--name", "stopped") as process:

@@ -73,6 +73,15 @@ def open_source(
         yield opened
 
 
+def identify_source(source: Path | str, max_files: int) -> str:
+    """A word that changes when a file or a folder's files do: by names, sizes and times of change,
+    or by a store's own checksums. Nothing is read; InputError as of `open_source`."""
+    if not is_address(source):
+        return _fingerprint_all(Path(source), max_files).hex()
+    store = open_store(str(source))
+    return store.identify() if store.is_file() else store.list_objects(max_files).digest.hex()
+
+
 @contextmanager
 def _open_folder(path: Path, limits: Limits) -> Iterator[Source]:
     names = _list_names(path, limits.max_files)
@@ -80,18 +89,18 @@ def _open_folder(path: Path, limits: Limits) -> Iterator[Source]:
     opener = partial(open_folder, path, limits)
     with opener() as read:
         yield _make_source(names, lambda n: Listed(n, names[n]), opener, read, limits)
-    _check_same(path, before, _fingerprint(_join(path, _list_names(path, limits.max_files))))
+    _check_same(path, before, _fingerprint_all(path, limits.max_files))
 
 
 @contextmanager
 def _open_zip(path: Path, source: Path | str, limits: Limits) -> Iterator[Source]:
-    before = _fingerprint([str(path)])
+    before = _fingerprint_all(path, limits.max_files)
     with path.open("rb") as file:
         archive = open_archive(file, source, limits.max_files)
     opener = partial(open_zip, path, source, archive.shift, limits)
     with opener() as read:
         yield _make_source(list(archive.names()), archive.list_file, opener, read, limits)
-    _check_same(source, before, _fingerprint([str(path)]))
+    _check_same(source, before, _fingerprint_all(path, limits.max_files))
 
 
 @contextmanager
@@ -182,6 +191,11 @@ def _list_names(root: Path, max_files: int) -> list[str]:
 
 def _join(root: Path, names: list[str]) -> Iterator[str]:
     return (f"{root}/{name}" for name in names)
+
+
+def _fingerprint_all(path: Path, max_files: int) -> bytes:
+    names = _join(path, _list_names(path, max_files)) if path.is_dir() else [str(path)]
+    return _fingerprint(names)
 
 
 def _fingerprint(paths: Iterable[str]) -> bytes:

@@ -4,13 +4,16 @@ A trial runs in a clone, which has what Git and DVC keep. What neither keeps is 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.shown import escape
-from captcha_tagger.sweep.driver import run_dvc
+from captcha_tagger.source.source import identify_source
+from captcha_tagger.source.store import is_address
+from captcha_tagger.sweep.driver import Runner, run_dvc
+from captcha_tagger.sweep.trial import Outcome, Trial
 from captcha_tagger.tracking.keeping import read_keeping
 from captcha_tagger.tracking.lineage import list_inputs
 
@@ -18,26 +21,51 @@ CODE = ("src/", "stages/", "dvc.yaml")
 
 
 def find_inputs(root: Path) -> list[str]:
-    """What the stages read beside code and each other's outputs, and is there."""
+    """What the stages read beside code and each other's outputs, and is there or in a store."""
     paths = (path for path in list_inputs(root) if not path.startswith(CODE))
-    return [path for path in paths if (root / path).exists()]
+    return [path for path in paths if is_address(path) or (root / path).exists()]
 
 
-def check_inputs(root: Path, paths: Iterable[str]) -> None:
-    """InputError where a clone would have other data than the workspace."""
-    in_dvc = list[str]()
+def check_inputs(root: Path, paths: Iterable[str]) -> list[str]:
+    """Those that are read where they lie; InputError where a clone would have other data than the
+    workspace."""
+    in_dvc, where_they_lie = list[str](), list[str]()
     for path in paths:
-        keeping = read_keeping(root, path)
-        if keeping and keeping.in_git and keeping.missing:
+        keeping = None if is_address(path) else read_keeping(root, path)
+        if keeping is None or (keeping.missing and not keeping.in_git):
+            where_they_lie.append(path)
+            continue
+        if keeping.missing:
             raise InputError(
                 f"{escape(keeping.missing)}: known neither to Git nor to DVC, as other files of "
                 f"{path} are, and a trial runs in a clone; git add it"
             )
-        in_dvc += keeping.in_dvc if keeping else []
+        in_dvc += keeping.in_dvc
     for path in _find_changed(root, in_dvc):
         raise InputError(
             f"{path}: not as DVC's cache has it, and a trial runs in a clone; dvc add {path}"
         )
+    return where_they_lie
+
+
+def identify_inputs(root: Path, paths: Iterable[str], max_files: int) -> dict[str, str]:
+    """A word for each that changes when its content does."""
+    places = {path: path if is_address(path) else root / path for path in paths}
+    return {path: identify_source(place, max_files) for path, place in places.items()}
+
+
+def run_on(data: dict[str, str], identify: Callable[[], dict[str, str]], run: Runner) -> Runner:
+    """Runs trials only as long as this is the data."""
+
+    def run_on_data(trial: Trial) -> Outcome:
+        now = identify()
+        if changed := [path for path in data if now[path] != data[path]]:
+            failure = f"{changed[0]}: changed since the sweep began; begin another"
+            trial.log.write_text(f"{failure}\n", encoding="utf-8")
+            return Outcome(0.0, {}, failure)
+        return run(trial)
+
+    return run_on_data
 
 
 def _find_changed(root: Path, in_dvc: list[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import lock_file, read_json, write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.work.session import open_session
+from captcha_tagger.params import load_params
+from captcha_tagger.source.store import is_address
 from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
-from captcha_tagger.sweep.inputs import CODE, check_inputs, find_inputs
+from captcha_tagger.sweep.inputs import CODE, check_inputs, find_inputs, identify_inputs, run_on
 from captcha_tagger.sweep.plan import Settings
 from captcha_tagger.sweep.proposals import Proposals
 from captcha_tagger.sweep.trial import Trial, end_processes_below, run_trial
@@ -33,10 +36,10 @@ def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str
     """Run what is not done yet, and say a line for each trial; how many have failed."""
     root = Path.cwd()
     baseline, patch = _read_baseline(root)
-    inputs = find_inputs(root)
-    check_inputs(root, inputs)
-    changes = hashlib.sha256(patch).hexdigest()
-    plan: dict[str, Any] = {"baseline": baseline, "changes": changes, **proposals.plan}
+    inputs, max_files = find_inputs(root), load_params().ingest.max_files
+    data = identify_inputs(root, check_inputs(root, inputs), max_files)
+    changes = {"changes": hashlib.sha256(patch).hexdigest(), "data": data}
+    plan: dict[str, Any] = {"baseline": baseline, **changes, **proposals.plan}
     name = name or f"sweep-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:8]}"
     if not NAME.fullmatch(name):
         raise InputError(f"--name {name}: letters, digits, - and _ alone")
@@ -51,7 +54,7 @@ def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str
         print(f"{name}: {proposals.total} trials, {done} of them done", flush=True)
         if done == proposals.total:
             return 0
-        links = [path for path in inputs if not Path(path).is_absolute()]
+        links = [path for path in inputs if not (is_address(path) or Path(path).is_absolute())]
         cache = Path(root, run_dvc(root, "cache", "dir").strip())
 
         def make_trial(number: int, settings: Settings) -> Trial:
@@ -68,8 +71,9 @@ def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str
                 patch=patch,
             )
 
-        with _open_runner(address) as (run, places):
-            return Driver(proposals, name, make_trial).run_all(run, jobs or places)
+        with _open_runner(address) as (run, machines):
+            on_data = run_on(data, partial(identify_inputs, root, data, max_files), run)
+            return Driver(proposals, name, make_trial).run_all(on_data, jobs or machines)
 
 
 @contextmanager
@@ -100,8 +104,8 @@ def _keep_plan(path: Path, name: str, plan: dict[str, Any], root: Path) -> None:
     if path.exists():
         if read_json(path) != plan:
             raise InputError(
-                f"--name {name}: a sweep of this name has other trials or another baseline; take "
-                f"another name, or delete {path.parent}"
+                f"--name {name}: a sweep of this name has other trials, another baseline or other "
+                f"data; take another name, or delete {path.parent}"
             )
         return
     refs = (read_git(root, "for-each-ref", "--format=%(refname)", "refs/exps") or "").split()
