@@ -37,7 +37,7 @@ def name_source(project: Project, source: str) -> None:
 
 
 def check(project: Project) -> None:
-    check_inputs(project.root, find_inputs(project.root))
+    check_inputs(project.root, find_inputs(project.root, [{}]))
 
 
 def test_images_that_came_after_dvc_add_are_refused(project: Project) -> None:
@@ -102,7 +102,7 @@ def test_a_source_that_nobody_keeps_is_read_where_it_lies(
         (project.root / source).rename(tmp_path / source)
         source = str(tmp_path / source)
         name_source(project, source)
-    paths = check_inputs(project.root, find_inputs(project.root))
+    paths = check_inputs(project.root, find_inputs(project.root, [{}]))
     assert paths == [source]
     before = identify_inputs(project.root, paths, 100)
     assert identify_inputs(project.root, paths, 100) == before
@@ -110,12 +110,21 @@ def test_a_source_that_nobody_keeps_is_read_where_it_lies(
     assert identify_inputs(project.root, paths, 100) != before
 
 
+def test_what_the_trials_name_is_looked_at_and_nothing_else(project: Project) -> None:
+    """Of a folder that only a trial's settings named, DVC's older images were taken."""
+    (project.root / "others").mkdir()
+    trials = [{"ingest.source": source, "split.seed": "1"} for source in ("others", "nowhere")]
+    paths = find_inputs(project.root, trials)
+    assert "others" in paths
+    assert not {"captchas", "nowhere"} & set(paths)
+
+
 def test_what_a_store_holds_is_known_again(
     project: Project, tmp_path: Path, buckets: Buckets
 ) -> None:
     address = buckets.make(fill_folder(tmp_path / "in"))
     name_source(project, address)
-    paths = check_inputs(project.root, find_inputs(project.root))
+    paths = check_inputs(project.root, find_inputs(project.root, [{}]))
     assert paths == [address]
     before = identify_inputs(project.root, paths, 100)
     assert identify_inputs(project.root, paths, 100) == before

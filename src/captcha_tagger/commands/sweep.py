@@ -31,11 +31,12 @@ def run_sweep(
         refuse_ranges(choices)
         trials = list_trials(choices, number, seed)
         _check(trials)
-        return 1 if sweep(TrialList(trials), name, jobs, load_address()) else 0
+        return 1 if sweep(TrialList(trials), trials, name, jobs, load_address()) else 0
     space = read_space(choices)
-    _check(space.list_ends())
+    ends = list(space.list_ends())
+    _check(ends)
     searched = Search(space, search, seed)
-    failed = sweep(searched, name, jobs, load_address())
+    failed = sweep(searched, ends, name, jobs, load_address())
     print(searched.describe_best())
     return 1 if failed else 0
 

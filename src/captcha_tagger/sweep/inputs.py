@@ -9,10 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 from captcha_tagger.base.errors import InputError
+from captcha_tagger.base.settings import PARAMS, read_params
 from captcha_tagger.base.shown import escape
 from captcha_tagger.source.source import identify_source
 from captcha_tagger.source.store import is_address
 from captcha_tagger.sweep.driver import Runner, run_dvc
+from captcha_tagger.sweep.plan import Settings, change
 from captcha_tagger.sweep.trial import Outcome, Trial
 from captcha_tagger.tracking.keeping import read_keeping
 from captcha_tagger.tracking.lineage import list_inputs
@@ -20,10 +22,20 @@ from captcha_tagger.tracking.lineage import list_inputs
 CODE = ("src/", "stages/", "dvc.yaml")
 
 
-def find_inputs(root: Path) -> list[str]:
-    """What the stages read beside code and each other's outputs, and is there or in a store."""
-    paths = (path for path in list_inputs(root) if not path.startswith(CODE))
-    return [path for path in paths if is_address(path) or (root / path).exists()]
+def find_inputs(root: Path, trials: Iterable[Settings]) -> list[str]:
+    """What the trials' stages read beside code and each other's outputs, and is there or in a
+    store."""
+    params, pipeline = read_params(root / PARAMS), (root / "dvc.yaml").read_text(encoding="utf-8")
+    naming = dict.fromkeys(
+        tuple((name, value) for name, value in trial.items() if f"${{{name}}}" in pipeline)
+        for trial in trials
+    )
+    paths = {path for one in naming for path in list_inputs(root, change(params, dict(one)))}
+    return sorted(
+        path
+        for path in paths
+        if not path.startswith(CODE) and (is_address(path) or (root / path).exists())
+    )
 
 
 def check_inputs(root: Path, paths: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,11 +32,20 @@ LOCK_SECONDS = 1.0
 PLAIN_DIFF = "--binary --no-color --no-ext-diff --no-textconv --src-prefix=a/ --dst-prefix=b/"
 
 
-def sweep(proposals: Proposals, name: str | None, jobs: int | None, address: str | None) -> int:
-    """Run what is not done yet, and say a line for each trial; how many have failed."""
+def sweep(
+    proposals: Proposals,
+    values: Iterable[Settings],
+    name: str | None,
+    jobs: int | None,
+    address: str | None,
+) -> int:
+    """Run what is not done yet, and say a line for each trial; how many have failed.
+
+    Every value that a trial may have stands in one of `values`, so that its data is known.
+    """
     root = Path.cwd()
     baseline, patch = _read_baseline(root)
-    inputs, max_files = find_inputs(root), load_params().ingest.max_files
+    inputs, max_files = find_inputs(root, values), load_params().ingest.max_files
     data = identify_inputs(root, check_inputs(root, inputs), max_files)
     changes = {"changes": hashlib.sha256(patch).hexdigest(), "data": data}
     plan: dict[str, Any] = {"baseline": baseline, **changes, **proposals.plan}

@@ -119,9 +119,9 @@ def read_lineage(root: Path, running: str | None = None) -> Lineage:
     return lineage
 
 
-def list_inputs(root: Path) -> list[str]:
-    """What the stages read that none of them makes: data, tables, code."""
-    stages, makers = _read_stages(root / "dvc.yaml", read_params(root / PARAMS))
+def list_inputs(root: Path, params: dict[str, Any]) -> list[str]:
+    """What the stages read, with these params, that none of them makes: data, tables, code."""
+    stages, makers = _read_stages(root / "dvc.yaml", params)
     return sorted({dep for stage in stages.values() for dep in stage["deps"]} - makers.keys())
 
 
