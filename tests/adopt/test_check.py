@@ -78,6 +78,7 @@ def test_a_source_that_a_copy_would_find_passes_silently(
     match tracked:
         case "by git":
             subprocess.run(["git", "add", "mine"], check=True)
+            Path("mine/.DS_Store").touch()  # no image, which ingest would take
         case "by dvc":
             write_dvc_file(Path("mine.dvc"))
         case "within what dvc tracks":

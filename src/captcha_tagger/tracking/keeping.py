@@ -6,12 +6,13 @@ A copy of the repository has what they keep, and nothing else.
 from pathlib import Path
 from typing import NamedTuple
 
+from captcha_tagger.source.limits import refuse_name
 from captcha_tagger.tracking.git import read_git
 
 
 class Keeping(NamedTuple):
     """The paths by which DVC keeps it, whole or in parts; whether Git knows a file of it; and the
-    first file or folder of it that neither keeps, None where they keep all."""
+    first path of it that neither keeps, None where they keep all images."""
 
     in_dvc: list[str]
     in_git: bool
@@ -32,10 +33,13 @@ def read_keeping(root: Path, path: Path | str) -> Keeping | None:
     in_dvc = [name.removesuffix(".dvc") for name in known if name.endswith(".dvc")]
     if any(name in above for name in known):
         return Keeping(in_dvc, False, None)
-    # Ignored ones, too; a folder of which Git knows nothing is one.
-    others = _list_files(root, "--others", "--directory", "--no-empty-directory", str(inside)) or []
-    missing = [name for name in others if name.removesuffix("/") not in in_dvc]
-    return Keeping(in_dvc, True, missing[0] if missing else None)
+    others = _list_files(root, "--others", str(inside)) or []  # ignored ones, too
+    unkept = (name for name in others if not _is_within(name, in_dvc))
+    return Keeping(in_dvc, True, next((name for name in unkept if refuse_name(name) is None), None))
+
+
+def _is_within(name: str, places: list[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}/") for place in places)
 
 
 def _list_files(root: Path, *words: str) -> list[str] | None:
