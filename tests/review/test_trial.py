@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from captcha_tagger.base.files import read_json, write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.engine.compute import Machine
@@ -36,6 +37,19 @@ def test_another_text_is_another_trial(
     monkeypatch.delattr(trial, "train")
     with pytest.raises(NameError):
         trial.answer(replace(parted, rows=rows), backbone, RECIPE, machine)
+
+
+def test_a_network_of_another_stride_is_another_trial(
+    parted: Dataset, backbone: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are the same bytes, and it was answered by the one before."""
+    trial.answer(parted, backbone, RECIPE, machine)
+    card = read_json(backbone / "backbone.json")
+    card["output_stride"] = 4
+    write_json(backbone / "backbone.json", card)
+    monkeypatch.delattr(trial, "train")
+    with pytest.raises(NameError):
+        trial.answer(parted, backbone, RECIPE, machine)
 
 
 def test_an_interrupted_trial_goes_on(

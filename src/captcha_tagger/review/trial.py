@@ -78,7 +78,8 @@ def answer(
         data.validation.tolist(),
         [(row.text, row.pixels) for row in data.rows],
     ]
-    key = fingerprint("fine_tune", settings, [backbone / "weights.safetensors"])
+    files = [backbone / name for name in ("backbone.json", "weights.safetensors")]
+    key = fingerprint("fine_tune", settings, files)
     path = state_folder() / FOLDER / f"{key}.npz"
     if not path.exists():
         resumes = [ResumeFile(phase, key, every_seconds=every_seconds) for phase in PHASES]
