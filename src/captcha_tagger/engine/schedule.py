@@ -8,10 +8,13 @@ END = 1e-5
 
 
 def one_cycle(step: int, num_steps: int) -> float:
-    """The share of the peak learning rate at a step in 0..num_steps-1: up and down in cosines.
+    """The share of the peak learning rate at a step in 0..num_steps-1: up and down in cosines; the
+    peak itself where there is but one step.
 
     Source: Smith and Topin, "Super-Convergence" (2018); the shares are fastai's `fit_one_cycle`.
     """
+    if num_steps == 1:
+        return 1.0
     peak = WARM_UP * num_steps - 1
     if step <= peak:
         return _anneal(START, 1.0, step / peak) if peak else 1.0
