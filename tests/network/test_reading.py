@@ -48,6 +48,14 @@ def test_the_confidence_is_the_prob_of_all_paths(seed: int) -> None:
         assert found.confidence == pytest.approx(texts[tuple(map(VOCABULARY.index, found.text))])
 
 
+@pytest.mark.parametrize("how", [Read(decoding="greedy", pattern=None), BEAM])
+def test_no_confidence_lies_above_one(how: Read) -> None:
+    """Probs of 32 bits add up to a little more."""
+    log_probs = torch.randn(500, 8, 4, generator=torch.manual_seed(0)).mul(20).log_softmax(2)
+    found = read(log_probs.numpy(), VOCABULARY, 80, how)
+    assert max(one.confidence for one in found) == 1.0
+
+
 def test_the_confidence_is_that_of_torchs_loss_on_long_lines() -> None:
     log_probs = draw_log_probs(0, images=4, columns=40)
     found = text_probs(np.exp(log_probs.astype(float)), [[0, 1, 1, 2], [2], [1] * 9, [0, 1] * 6])

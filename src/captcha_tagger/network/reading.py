@@ -49,7 +49,7 @@ def read(
     return [
         Reading(
             "".join(vocabulary[label] for label, _, _ in runs),
-            confidence,
+            min(confidence, 1.0),  # of rounded probs the sum may lie above
             tuple((edges[first], edges[last + 1]) for _, first, last in runs),
         )
         for runs, confidence in zip(spelled, confidences, strict=True)

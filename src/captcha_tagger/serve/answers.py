@@ -87,7 +87,7 @@ def _fill(found: Prediction, evidence: Evidence | None) -> ImageAnswer:
     reading = found.reading
     return ImageAnswer(
         text=reading.text if reading else None,
-        confidence=min(reading.confidence, 1.0) if reading else None,
+        confidence=reading.confidence if reading else None,
         spans=reading.spans if reading else None,
         labels=found.labels,
         probs=found.probs,
