@@ -244,6 +244,16 @@ def test_the_table_of_labels_sorts_both_ways_and_leads_to_the_errors(visit, resu
         assert heading.get_attribute("aria-sort") == direction
         shown = page.locator("#label-table tbody tr td:nth-child(5)").all_inner_texts()
         assert list(map(int, shown)) == sorted(supports, reverse=direction == "descending")
+    dash = page.locator("#label-table tbody td:nth-child(5)").first
+    dash.evaluate("(cell) => { cell.dataset.value = 'nan'; cell.textContent = '–'; }")
+    for _ in range(2):
+        heading.locator("button").click()
+        *numbers, last = page.locator("#label-table tbody tr td:nth-child(5)").all_inner_texts()
+        assert last == "–"
+        assert list(map(int, numbers)) in (
+            sorted(map(int, numbers)),
+            sorted(map(int, numbers))[::-1],
+        )
     page.get_by_role("button", name="Errors with label &", exact=True).click()
     column = results.vocabulary.index("&")
     errors = (results.missed | results.invented)[:, column]

@@ -259,7 +259,9 @@
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const value = (row) => (column ? Number(row.cells[column].dataset.value) : row.cells[0].textContent.trim());
     const compare = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0);
-    const sorted = [...table.tBodies[0].rows].sort((a, b) => (ascending ? compare(a, b) : compare(b, a)));
+    const lacking = (row) => Number.isNaN(value(row)); // shown as a dash; they come last
+    const sorted = [...table.tBodies[0].rows].sort((a, b) =>
+      lacking(a) - lacking(b) || (ascending ? compare(a, b) : compare(b, a)));
     table.tBodies[0].append(...sorted);
   }));
 
