@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.compare.side import LOCK, flatten, read_side
 from tests.compare.sides import read_run, write_lock
+from tests.repository import ROOT
 from tests.runs import load_run, write_run
 
 
@@ -48,15 +50,31 @@ def test_a_section_is_what_its_own_stage_saw(tmp_path: Path, data: Path) -> None
     lock = tmp_path / LOCK
     lock.write_text(
         "stages:\n"
-        "  evaluate: {params: {params.yaml: {compute.device: cpu, evaluate: {threshold: 0.9}}}}\n"
+        "  evaluate: {params: {params.yaml: {compute.device: cpu, evaluate: {threshold: 0.9},"
+        " read: {decoding: beam}}}}\n"
         "  top_losses: {params: {params.yaml: {evaluate: {threshold: 0.5},"
-        " top_losses: {images: 4}}}}\n"
+        " read: {decoding: greedy}, top_losses: {images: 4}}}}\n"
     )
     assert read_side("a", data, lock).params == {
         "compute.device": "cpu",
         "evaluate.threshold": "0.9",
+        "read.decoding": "beam",
         "top_losses.images": "4",
     }
+
+
+def test_every_section_that_a_stage_depends_on_is_kept(tmp_path: Path, data: Path) -> None:
+    """Of `read`, which no stage is named after, no param was."""
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    seen = {
+        stage: {"params": {"params.yaml": {section: {"x": 1} for section in entry["params"]}}}
+        for stage, entry in stages.items()
+    }
+    lock = tmp_path / LOCK
+    YAML().dump({"stages": seen}, lock)
+    sections = {name.split(".")[0] for entry in stages.values() for name in entry["params"]}
+    kept = {name.split(".")[0] for name in read_side("a", data, lock).params}
+    assert kept == sections
 
 
 def test_a_zip_in_a_store_is_known_by_the_stores_own_hash(tmp_path: Path, data: Path) -> None:

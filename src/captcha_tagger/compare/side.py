@@ -25,7 +25,8 @@ NEEDED = (
 CURVES = ("train_head/epochs.csv", "fine_tune/epochs.csv")
 IMAGES = ("ingest/manifest.jsonl", "ingest/pixels.npy")
 ANSWER_COLUMNS = ("file", "text", "missed", "invented", "loss")
-SHARED_SECTION = "compute"  # of params; any other is that of the stage of its name
+SHARED_SECTION = "compute"  # of params; any other is one stage's own
+OWNERS = {"read": "evaluate"}  # of the sections that are not their stage's namesakes
 CODE = ("src/", "stages/")
 
 
@@ -113,13 +114,17 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _own_params(stages: Mapping[str, Any]) -> dict[str, Any]:
-    """Each section as the stage of its name last saw it: others may have seen it earlier."""
+    """Each section as its own stage last saw it: others may have seen it earlier."""
     return {
-        section: values
+        name: values
         for stage, entry in stages.items()
-        for section, values in entry.get("params", {}).get("params.yaml", {}).items()
-        if section.split(".")[0] in (stage, SHARED_SECTION)
+        for name, values in entry.get("params", {}).get("params.yaml", {}).items()
+        if _owns(stage, name.split(".")[0])
     }
+
+
+def _owns(stage: str, section: str) -> bool:
+    return section == SHARED_SECTION or OWNERS.get(section, section) == stage
 
 
 def _hash_data(stages: Mapping[str, Any]) -> frozenset[str]:
