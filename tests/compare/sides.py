@@ -13,13 +13,18 @@ def make_side(
     right: str,
     params: dict[str, str] | None = None,
     f1: dict[str, float | None] | None = None,
+    read: str = "",
 ) -> Side:
-    """A side whose images are right where the string says `+`; the first is the easiest."""
+    """A side whose images have right sets where `right` says `+`; the first is the easiest.
+
+    It reads where there is a `read`, which says the same of the texts; others are read backwards.
+    """
     values = {metric: (place + 1) / 10 for place, metric in enumerate(HEADLINES)}
     bounds = {metric: {"low": x - 0.02, "high": x + 0.01} for metric, x in values.items()}
+    texts = ["ab" if mark == "+" else "ba" for mark in read] or [None] * len(right)
     answers = [
-        ScoredImage(f"{i}.png", "ab", "" if mark == "+" else "b", "", float(i), None)
-        for i, mark in enumerate(right)
+        ScoredImage(f"{i}.png", "ab", text, "" if mark == "+" else "b", "", float(i), None)
+        for i, (mark, text) in enumerate(zip(right, texts, strict=True))
     ]
     metrics = {**values, "intervals": bounds}
     return Side(name, params or {}, frozenset(), metrics, f1 or {}, answers, [], None)

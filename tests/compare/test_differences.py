@@ -41,7 +41,7 @@ def test_an_experiment_shares_every_image_with_itself_and_changes_none(run: Side
 
 
 def test_a_better_one_mends_just_the_images_that_were_wrong(run: Side) -> None:
-    wrong = {answer.file for answer in run.answers if not answer.right}
+    wrong = {answer.file for answer in run.answers if not answer.is_right("sets")}
     assert 5 < len(wrong) < 25
     found, reversed_ = compare(run, perfect(run)), compare(perfect(run), run)
     assert {pair.a.file for pair in found.mended} == wrong
@@ -54,6 +54,31 @@ def test_the_highest_loss_of_the_wrong_side_comes_first() -> None:
     found = compare(a, b)
     assert [pair.b.file for pair in found.broken] == ["2.png", "1.png", "0.png"]
     assert [pair.a.file for pair in found.mended][:2] == ["7.png", "6.png"]
+
+
+def test_texts_are_judged_where_both_sides_read_them() -> None:
+    """Of greedy and beam, whose sets are the same, it said that nothing but chance differs."""
+    greedy = make_side("greedy", "+" * 20, read="+" * 8 + "-" * 12)
+    beam = make_side("beam", "+" * 20, read="-" + "+" * 19)
+    found = compare(greedy, beam)
+    assert found.judged == "texts"
+    assert [pair.a.file for pair in found.broken] == ["0.png"]
+    assert len(found.mended) == 12
+    assert not found.by_chance
+
+
+@pytest.mark.parametrize("reads", [("+-+", ""), ("", "+-+")])
+def test_sets_are_judged_where_a_side_reads_no_texts(reads: tuple[str, str]) -> None:
+    a, b = make_side("a", "-++", read=reads[0]), make_side("b", "+++", read=reads[1])
+    found = compare(a, b)
+    assert found.judged == "sets"
+    assert (found.broken, [pair.b.file for pair in found.mended]) == ([], ["0.png"])
+
+
+def test_sets_may_be_judged_of_sides_that_read() -> None:
+    a, b = make_side("a", "-++", read="+++"), make_side("b", "+++", read="--+")
+    found = compare(a, b, judged="sets")
+    assert (len(found.broken), len(found.mended)) == (0, 1)
 
 
 def test_images_are_the_same_by_file_text_and_pixels(run: Side) -> None:

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.page import write_comparison
 from tests.browser import find_chromium, open_browser
-from tests.compare.sides import read_run
+from tests.compare.sides import make_side, read_run
 from tests.runs import write_run
 
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")
@@ -60,8 +60,20 @@ def test_the_page_shows_what_differs(page, sides):
     for pair in found.metrics:
         for score in (pair.a, pair.b):
             assert f"<td>{100 * score.value:.1f}" in text
+    assert "right when its set of labels is. McNemar's exact test on sets, p" in text
     assert text.count("<figure") == 5
     assert text.count('<img src="data:') == len(found.broken) + len(found.mended)
+
+
+def test_where_both_read_the_page_shows_what_was_read(tmp_path):
+    greedy, beam = make_side("greedy", "++", read="+-"), make_side("beam", "++", read="++")
+    nothing = replace(greedy, answers=[*greedy.answers[:1], replace(greedy.answers[1], read="")])
+    for a, says in ((greedy, "ba"), (nothing, "nothing")):
+        write_comparison(tmp_path / "compare.html", compare(a, beam))
+        text = " ".join((tmp_path / "compare.html").read_text(encoding="utf-8").split())
+        assert "B gets 1 right that A gets wrong" in text
+        assert "right when its whole text is read, in order. McNemar's exact test on texts" in text
+        assert f"A: read {says}<br>B: read ab<" in text
 
 
 def test_without_curves_and_images_the_page_still_names_what_changed(sides, tmp_path):

@@ -21,11 +21,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_side_says_what_the_results_say(data: Path) -> None:
     side, results = read_run("a", data), load_run(data)
-    assert [answer.right for answer in side.answers] == (~results.wrong).tolist()
+    assert [answer.is_right("sets") for answer in side.answers] == (~results.wrong).tolist()
     assert [answer.missed for answer in side.answers] == list(map(results.spell, results.missed))
     assert [answer.invented for answer in side.answers] == [
         results.spell(row) for row in results.invented
     ]
+    assert not side.reads
     assert list(side.f1) == results.vocabulary
     assert side.epochs == results.epochs
     assert side.images is not None
@@ -34,6 +35,22 @@ def test_a_side_says_what_the_results_say(data: Path) -> None:
         assert (answer.file, answer.text, answer.pixels) == (row.file, row.text, row.pixels)
         picture = side.images.pixels[side.images.places[answer.file]]
         assert np.array_equal(picture, results.pixels[results.validation[place]])
+
+
+def test_texts_are_right_where_the_results_say_so(tmp_path: Path) -> None:
+    data = write_run(tmp_path, reads=True)
+    side, results = read_run("a", data), load_run(data)
+    assert side.reads
+    assert [answer.is_right("texts") for answer in side.answers] == (~results.misread).tolist()
+    assert [answer.read for answer in side.answers] == [one.text for one in results.readings]
+
+
+def test_a_text_of_no_characters_is_read(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    table = "file,text,missed,invented,loss,read\na.png,a,a,,1,\n"
+    (tmp_path / "data" / "evaluate" / "predictions.csv").write_text(table)
+    side = read_run("x", tmp_path / "data")
+    assert (side.reads, side.answers[0].is_right("texts")) == (True, False)
 
 
 def test_without_curves_and_images_the_rest_is_still_read(data: Path, tmp_path: Path) -> None:

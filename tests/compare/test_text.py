@@ -32,9 +32,17 @@ def test_the_last_line_says_whether_it_is_more_than_chance() -> None:
 
     assert conclude("-" * 12, "+" * 12) == (
         "of the 12 validation images that both have, only old has 0 right and only new 12: "
-        "more than chance (McNemar's exact test, p = 0.000488)"
+        "more than chance (McNemar's exact test on sets, p = 0.000488)"
     )
     assert "no more than chance would give" in conclude("+-", "-+")
+
+
+def test_the_last_line_says_when_texts_are_compared() -> None:
+    found = compare(make_side("greedy", "++", read="--"), make_side("beam", "++", read="-+"))
+    assert format_differences(found).splitlines()[-1] == (
+        "of the 2 validation images that both have, only greedy has 0 right and only beam 1: "
+        "no more than chance would give (McNemar's exact test on texts, p = 1)"
+    )
 
 
 def test_parts_that_differ_are_said() -> None:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from captcha_tagger.compare.differences import compare
 from captcha_tagger.compare.side import CURVES, LOCK, NEEDED, Side, read_side
 from captcha_tagger.tracking.recorder import record_workspace
 from captcha_tagger.tracking.row import metric_name
-from tests.compare.sides import write_lock
+from tests.compare.sides import make_side, write_lock
 from tests.repository import ROOT
 from tests.runs import write_run
 from tests.servers import mlflow_server
@@ -113,6 +114,26 @@ def test_a_server_is_named_without_its_password(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri.replace("://", "://me:secret@"))
         with pytest.raises(InputError, match=r"0 runs in http://me:\*\*\*@127\.0\.0\.1"):
             registry.load_side("workspace")
+
+
+@pytest.mark.parametrize(
+    ("exact", "says"),
+    [(0.7, "on sets: p = 0.5)"), (0.2, "on texts: p = 0.25)")],
+    ids=["sets decide", "texts decide"],
+)
+def test_the_test_is_of_what_makes_the_champion(exact: float, says: str) -> None:
+    """Of as many sets, texts decided, and the test was on sets: p = 1."""
+    from captcha_tagger.tracking.registry import beats
+
+    old = make_side("old", "-" * 2 + "+" * 8, read="-" * 3 + "+" * 7)
+    new = make_side("new", "+" * 10, read="+" * 10)
+    scores = {"exact_set": exact, "text_accuracy": 1.0}
+    better, why = beats(
+        replace(new, metrics=new.metrics | scores),
+        replace(old, metrics=old.metrics | {"exact_set": 0.2, "text_accuracy": 0.7}),
+    )
+    assert better
+    assert why.endswith(says)
 
 
 def test_an_empty_name_registers_nothing(root: Path) -> None:

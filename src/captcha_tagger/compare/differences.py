@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from captcha_tagger.compare.side import ScoredImage, Side
+from captcha_tagger.compare.side import Judged, ScoredImage, Side
 from captcha_tagger.metrics.sets import HEADLINES
 
 CHANCE = 0.05  # the p above which a difference is no news
@@ -70,7 +70,8 @@ class ImagePair:
 class Differences:
     """`params` that differ; every label, by change; images that one side alone has right.
 
-    `p` is McNemar's over the shared images, None where there are none.
+    An image is right when what is `judged` of it is. `p` is McNemar's over the shared images, None
+    where there are none.
     """
 
     a: Side
@@ -78,6 +79,7 @@ class Differences:
     params: list[ParamPair]
     metrics: list[MetricPair]
     labels: list[LabelPair]
+    judged: Judged
     shared: int
     broken: list[ImagePair]  # right in a alone, the highest loss in b first
     mended: list[ImagePair]  # right in b alone, the highest loss in a first
@@ -92,16 +94,20 @@ class Differences:
         return self.shared == len(self.a.answers) == len(self.b.answers)
 
 
-def compare(a: Side, b: Side) -> Differences:
+def compare(a: Side, b: Side, judged: Judged | None = None) -> Differences:
+    """Judge images by what is said, else by their texts where both sides read, else by sets."""
+    judged = judged or ("texts" if a.reads and b.reads else "sets")
     shared = pair_images(a, b)
-    broken = [pair for pair in shared if pair.a.right and not pair.b.right]
-    mended = [pair for pair in shared if pair.b.right and not pair.a.right]
+    rights = [(pair, pair.a.is_right(judged), pair.b.is_right(judged)) for pair in shared]
+    broken = [pair for pair, in_a, in_b in rights if in_a and not in_b]
+    mended = [pair for pair, in_a, in_b in rights if in_b and not in_a]
     return Differences(
         a,
         b,
         params=_list_params(a.params, b.params),
         metrics=_pair_metrics(a.metrics, b.metrics),
         labels=_pair_labels(a.f1, b.f1),
+        judged=judged,
         shared=len(shared),
         broken=sorted(broken, key=lambda pair: -pair.b.loss),
         mended=sorted(mended, key=lambda pair: -pair.a.loss),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from captcha_tagger.compare.differences import Differences, ImagePair
-from captcha_tagger.compare.side import ScoredImage, Side
+from captcha_tagger.compare.side import Judged, ScoredImage, Side
 from captcha_tagger.report.page import write_page
 from captcha_tagger.report.plots.charts import draw_chart
 from captcha_tagger.report.plots.curves import plot_epochs
@@ -32,8 +32,8 @@ def write_comparison(path: Path, found: Differences) -> None:
             "captions": {name: caption for name, (caption, _) in CAPTIONS.items()},
             "charts": [draw_chart(plot) for plot in plots],
             "low": _round_down(scores),
-            "broken": _describe(found.broken, a, b),
-            "mended": _describe(found.mended, a, b),
+            "broken": _describe(found.broken, found),
+            "mended": _describe(found.mended, found),
         },
     )
 
@@ -43,13 +43,13 @@ def _round_down(scores: Sequence[float]) -> float:
     return min(math.floor(10 * min(scores, default=0.0)) / 10, 0.9)
 
 
-def _describe(pairs: Sequence[ImagePair], a: Side, b: Side) -> list[dict[str, Any]]:
+def _describe(pairs: Sequence[ImagePair], found: Differences) -> list[dict[str, Any]]:
     return [
         {
             "file": pair.b.file,
-            "picture": _find_picture(pair.b.file, b, a),
-            "a": _say_errors(pair.a),
-            "b": _say_errors(pair.b),
+            "picture": _find_picture(pair.b.file, found.b, found.a),
+            "a": _say_answer(pair.a, found.judged),
+            "b": _say_answer(pair.b, found.judged),
         }
         for pair in pairs[:SHOWN_CHANGES]
     ]
@@ -63,8 +63,10 @@ def _find_picture(file: str, *sides: Side) -> str:
     return ""
 
 
-def _say_errors(answer: ScoredImage) -> str:
-    """`missed b, invented d`, or `right`."""
+def _say_answer(answer: ScoredImage, judged: Judged) -> str:
+    """`read abbd`; of sets `missed b, invented d`, or `right`."""
+    if judged == "texts":
+        return f"read {answer.read or 'nothing'}"
     missed = f"missed {answer.missed}" if answer.missed else ""
     invented = f"invented {answer.invented}" if answer.invented else ""
     return ", ".join(part for part in (missed, invented) if part) or "right"

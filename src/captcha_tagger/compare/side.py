@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import read_table
@@ -29,20 +29,28 @@ SHARED_SECTION = "compute"  # of params; any other is one stage's own
 OWNERS = {"read": "evaluate"}  # of the sections that are not their stage's namesakes
 CODE = ("src/", "stages/")
 
+Judged = Literal["texts", "sets"]  # what of an image has to be right
+
 
 @dataclass(frozen=True)
 class ScoredImage:
-    """What an experiment says of one validation image; `pixels` is the digest, where known."""
+    """What an experiment says of one validation image; `pixels` is the digest, where known.
+
+    `read` is None where the model reads no texts.
+    """
 
     file: str
     text: str
+    read: str | None
     missed: str
     invented: str
     loss: float
     pixels: str | None
 
-    @property
-    def right(self) -> bool:
+    def is_right(self, judged: Judged) -> bool:
+        """Whether the whole text is right, in order; or the label set."""
+        if judged == "texts":
+            return self.read == self.text
         return not self.missed and not self.invented
 
 
@@ -66,6 +74,10 @@ class Side:
     answers: list[ScoredImage]
     epochs: Table
     images: Images | None
+
+    @property
+    def reads(self) -> bool:
+        return all(answer.read is not None for answer in self.answers)
 
 
 def read_side(name: str, folder: Path, lock: Path) -> Side:
@@ -150,9 +162,14 @@ def _open_images(folder: Path, rows: list[Row]) -> Images | None:
 
 
 def _read_answer(row: Mapping[str, str], digests: Mapping[str, str]) -> ScoredImage:
-    file = row["file"]
     return ScoredImage(
-        file, row["text"], row["missed"], row["invented"], float(row["loss"]), digests.get(file)
+        file=row["file"],
+        text=row["text"],
+        read=row.get("read"),
+        missed=row["missed"],
+        invented=row["invented"],
+        loss=float(row["loss"]),
+        pixels=digests.get(row["file"]),
     )
 
 

@@ -46,6 +46,6 @@ def _conclude(found: Differences) -> str:
     conclusion = (
         f"of the {found.shared} validation images that both have, only {a.name} has "
         f"{len(found.broken)} right and only {b.name} {len(found.mended)}: {verdict} "
-        f"(McNemar's exact test, p = {found.p:.3g})"
+        f"(McNemar's exact test on {found.judged}, p = {found.p:.3g})"
     )
     return conclusion if found.same_images else f"{conclusion}\n{scored}"

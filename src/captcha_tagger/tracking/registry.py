@@ -92,9 +92,11 @@ def register(name: str) -> str:
 def beats(new: Side, old: Side) -> tuple[bool, str]:
     """Whether `new` has the higher scores, the first of RANKED that differs deciding; and why.
 
-    A model that reads no texts has none right.
+    A model that reads no texts has none right. The test is of sets where those decide, else of
+    texts where both read them.
     """
-    found = compare(old, new)
+    as_many_sets = new.metrics.get("exact_set") == old.metrics.get("exact_set")
+    found = compare(old, new, judged=None if as_many_sets else "sets")
     if not found.same_images:
         return False, "the two were scored on different validation images"
     names = [name for name in RANKED if name in new.metrics or name in old.metrics]
@@ -105,7 +107,8 @@ def beats(new: Side, old: Side) -> tuple[bool, str]:
         f"{RANKED[name]} {a:.4f} against {b:.4f}"
         for name, a, b in zip(names, new_scores, old_scores, strict=True)
     )
-    return new_scores > old_scores, f"{scores} (McNemar's exact test on sets: p = {found.p:.3g})"
+    test = f"McNemar's exact test on {found.judged}: p = {found.p:.3g}"
+    return new_scores > old_scores, f"{scores} ({test})"
 
 
 def _load(client: store.Client, run_id: str) -> Side:
