@@ -34,6 +34,7 @@ def test_the_params_in_the_repository_are_valid() -> None:
         ("  weight_decay: 0.01", '  weight_decay: "1e-05"', "weight_decay"),
         ("  fold: 0", "  fold: 3", "fold 3 needs at least 4 folds"),
         ("  source: synthetic", "  source: file", "backbone: file names no weights"),
+        ("  source: synthetic", "  source: imagenet", "backbone: compact was never trained on"),
         (
             "  output_stride: 8",
             "  output_stride: 16",

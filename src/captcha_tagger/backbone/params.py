@@ -28,6 +28,15 @@ class Backbone(Section):
         return self
 
     @model_validator(mode="after")
+    def _imagenets_weights_are_torchvisions(self) -> Self:
+        if self.source == "imagenet" and self.architecture == "compact":
+            raise ValueError(
+                "compact was never trained on ImageNet; set architecture to a torchvision "
+                "classifier such as resnet18"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _drawn_texts_have_columns(self) -> Self:
         is_strided = self.architecture == "compact" or "resne" in self.architecture
         if self.source == "synthetic" and not (is_strided and self.output_stride <= 8):
