@@ -51,6 +51,15 @@ def test_a_torchvision_classifiers_file_is_taken(tmp_path: Path, suffix: str) ->
     assert torch.equal(weights["layer3.0.conv1.weight"], state["layer3.0.conv1.weight"])
 
 
+def test_a_grey_classifiers_file_is_adapted_to_colour(tmp_path: Path) -> None:
+    state = models.resnet18().state_dict()
+    grey = state["conv1.weight"].sum(1, keepdim=True)
+    torch.save({**state, "conv1.weight": grey}, tmp_path / "w.pth")
+    kernel = weights_from_file(RESNET, tmp_path / "w.pth")["stem.0.weight"]
+    assert kernel.shape[1] == 3
+    torch.testing.assert_close(kernel.sum(1, keepdim=True), grey)
+
+
 def test_our_own_weights_are_taken_too(tmp_path: Path) -> None:
     weights = random_weights(COMPACT, seed=1)
     save_file({f"backbone.{name}": t for name, t in weights.items()}, tmp_path / "w.safetensors")
@@ -62,6 +71,13 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     save_file(random_weights(COMPACT, seed=1), tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="does not hold weights of resnet18"):
         weights_from_file(RESNET, tmp_path / "w.safetensors")
+
+
+def test_groups_of_channels_tell_architectures_apart(tmp_path: Path) -> None:
+    save_file(models.resnext50_32x4d().state_dict(), tmp_path / "w.safetensors")
+    wide = RESNET.model_copy(update={"name": "wide_resnet50_2"})
+    with pytest.raises(InputError, match="does not hold weights of wide_resnet50_2"):
+        weights_from_file(wide, tmp_path / "w.safetensors")
 
 
 class Bomb:

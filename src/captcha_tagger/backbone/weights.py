@@ -8,11 +8,16 @@ from urllib.error import URLError
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from captcha_tagger.base.errors import InputError
-from captcha_tagger.network.backbone_folder import Weights
-from captcha_tagger.network.backbones import build_backbone, build_classifier, strip
+from captcha_tagger.network.backbone_folder import Weights, fit_first_convolution
+from captcha_tagger.network.backbones import (
+    build_backbone,
+    build_classifier,
+    first_convolution,
+    strip,
+)
 from captcha_tagger.network.card import Architecture
 
 
@@ -54,14 +59,13 @@ def weights_from_file(architecture: Architecture, path: Path) -> Weights:
         for name, tensor in state.items()
         if not name.startswith("head.") and name not in ("mean", "std")
     }
-    if _shapes(ours) == _shapes(build_backbone(architecture, channels=3).state_dict()):
+    if _fit(ours, build_backbone(architecture, channels=3)):
         return ours
     if architecture.name != "compact":
         classifier = build_classifier(architecture.name)
-        body = {name: t for name, t in classifier.state_dict().items() if not _is_head(name)}
-        theirs = {name: t for name, t in state.items() if not _is_head(name)}
-        if _shapes(theirs) == _shapes(body):
-            classifier.load_state_dict(theirs, strict=False)
+        theirs = {name: tensor for name, tensor in state.items() if not _is_head(name)}
+        if _fit(theirs, classifier):
+            classifier.load_state_dict(fit_first_convolution(theirs, classifier), strict=False)
             return strip(classifier, architecture).state_dict()
     raise InputError(
         f"backbone.file: {path} does not hold weights of {architecture.name}; "
@@ -73,12 +77,17 @@ def _is_head(name: str) -> bool:
     return name.startswith(("fc.", "classifier."))
 
 
-def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor; the first layer's without its channels, which are adapted later."""
+def _fit(weights: Weights, network: nn.Module) -> bool:
+    """Whether they are those of the network's body, whatever channels their images have."""
+    first = f"{first_convolution(network)[0]}.weight"
+    body = {name: t for name, t in network.state_dict().items() if not _is_head(name)}
+    return _shapes(weights, first) == _shapes(body, first)
+
+
+def _shapes(weights: Weights, first: str) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor; the first layer's without its channels, which can be adapted."""
     return {
-        name: tuple(tensor.shape[:1] + tensor.shape[2:])
-        if tensor.ndim == 4
-        else tuple(tensor.shape)
+        name: tuple(tensor.shape[:1] + tensor.shape[2:] if name == first else tensor.shape)
         for name, tensor in weights.items()
     }
 
