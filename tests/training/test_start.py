@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from captcha_tagger.backbone.shipped import FOLDER
 from captcha_tagger.backbone.weights import random_weights
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.dataset import Dataset
@@ -103,6 +105,36 @@ def test_without_training_images_a_pretraining_answers_alone(tmp_path: Path) -> 
     save_random(tmp_path / "random")
     with pytest.raises(InputError, match=r"set backbone\.source to"):
         start_tagger(tmp_path / "random", make_data(train_images=0), PARAMS)
+
+
+def test_without_training_images_a_head_that_starts_from_nothing_is_one_line(
+    tmp_path: Path,
+) -> None:
+    """It answered at random, and never said so."""
+    data = make_data(train_images=0)
+    with pytest.raises(InputError, match=r"24 pixels high: set ingest\.height to 50"):
+        start_tagger(FOLDER, data, PARAMS)
+    upright = replace(data, pixels=data.pixels.repeat(3, axis=2)[:, :, :50])
+    start_tagger(FOLDER, upright, PARAMS)
+    concat = PARAMS.model_copy(update={"head": "concat"})
+    with pytest.raises(InputError, match=r"set train_head\.head to ctc or noisy_or"):
+        start_tagger(FOLDER, upright, concat)
+    with pytest.raises(InputError, match="keep some training images"):
+        start_tagger(FOLDER, replace(upright, vocabulary=list("бвгд")), PARAMS)
+
+
+def test_a_head_that_starts_from_nothing_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_synthetic(tmp_path / "fits")
+    save_random(tmp_path / "random")
+    for backbone in ("fits", "random"):
+        start_tagger(tmp_path / backbone, make_data(), PARAMS)
+    assert not capsys.readouterr().out
+    start_tagger(FOLDER, make_data(), PARAMS)
+    out = capsys.readouterr().out
+    assert "24 pixels high: set ingest.height to 50" in out
+    assert out.count("\n") == 1
 
 
 def test_a_new_head_does_not_touch_torchs_generator(tmp_path: Path) -> None:
