@@ -125,6 +125,17 @@ def test_one_too_deep_for_the_images_is_refused() -> None:
         Tagger(make_card(name="alexnet"))
 
 
+def test_one_that_cannot_learn_from_a_single_position_is_refused() -> None:
+    """One image of a shard by itself has no variance there: it ended in torch's ValueError."""
+    card = make_card("noisy_or", name="mobilenet_v3_small")
+    pixels = torch.randint(0, 256, (2, 1, 24, 48), dtype=torch.uint8)
+    Tagger(card).train()(pixels[:1])  # two positions
+    model = Tagger(card.model_copy(update={"width": 24})).train()
+    model(pixels[..., :24])
+    with pytest.raises(InputError, match="mobilenet_v3_small needs larger images than 24x24"):
+        model(pixels[:1, ..., :24])
+
+
 def test_the_first_convolution_is_the_one_that_sees_the_image() -> None:
     name, layer = first_convolution(make_tagger().backbone)
     assert (name, layer.in_channels) == ("stem.0", 1)

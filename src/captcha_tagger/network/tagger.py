@@ -29,9 +29,19 @@ class Tagger(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns)."""
+        """Pixels in 0..255 (batch, channels, height, width) -> (batch, channels, rows, columns).
+
+        InputError in training where the network has no more than one value for a channel.
+        """
         normalized = normalize(pixels).contiguous(memory_format=torch.channels_last)
-        return self.backbone(normalized)
+        try:
+            return self.backbone(normalized)
+        except ValueError:  # of a BatchNorm to which one image shows one position: no variance
+            raise InputError(
+                f"backbone.architecture: {self.card.architecture.name} needs larger images than "
+                f"{self.card.width}x{self.card.height} to learn from one alone; choose another, or "
+                "a larger ingest.height or fine_tune.batch_size"
+            ) from None
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels in 0..255 (batch, channels, height, width) -> logits (batch, labels)."""
