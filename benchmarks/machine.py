@@ -12,8 +12,10 @@ UNITS = ("avx2", "avx512_f", "avx512_bf16", "avx512_fp16", "amx_bf16")  # that m
 
 def describe_machine() -> str:
     """Cores, processor and what it multiplies with, versions, and how busy it is."""
+    number = count_cores()
+    cores = "1 core" if number == 1 else f"{number} cores"
     return (
-        f"{count_cores()} cores, {name_processor()} ({', '.join(list_units())}), "
+        f"{cores}, {name_processor()} ({', '.join(list_units())}), "
         f"Python {platform.python_version()}, torch {version('torch')}, "
         f"load average {os.getloadavg()[0]:.2f} at the start"
     )

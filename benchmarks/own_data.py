@@ -145,7 +145,10 @@ def with_page(transcript: Transcript, args: argparse.Namespace, truth: Texts) ->
     line = f"captcha-tagger label {folder}"
     first = sit_down(clone, line, texts, args.typed)
     transcript.show(f"$ {line}\n{shorten(first.said, clone.root)}")
-    transcript.say(f"The page said: {first.counts}.")
+    transcript.say(
+        f"The page said: {first.counts}. `adopt` finds `labels.csv` by itself; `--labels` names "
+        "any other table."
+    )
     learn(transcript, folder)
     experiment(transcript, "read.decoding=greedy,beam")
     labelled = dict(read_rows(clone.root / "labels.csv"))
@@ -189,6 +192,7 @@ def experiment(transcript: Transcript, change: str) -> None:
     transcript.clone.wait_for_queue()
     transcript.say("When `dvc queue status` says that both have ended:")
     transcript.run(SHOW)
+    transcript.say("`--only-changed` gives no column to scores that are equal in all of them.")
 
 
 if __name__ == "__main__":
