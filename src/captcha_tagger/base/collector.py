@@ -1,8 +1,8 @@
-"""Python's search for garbage, which is spared what a process imports.
+"""Keeps Python's garbage collector from searching what a process imports.
 
-All that torch or MLflow consists of was searched while it was imported, after every 700 objects,
-and once more at the end: a third of the 2.2 core-seconds in which a process does nothing but import
-one of them. Importing this module raises that number for the whole process.
+While torch or MLflow is imported, the collector searches after every 700 new objects, and once more
+when the process ends. That was a third of the 2.2 core-seconds of a process that does nothing but
+import one of them. Importing this module raises that number for the whole process.
 """
 
 import gc
@@ -11,5 +11,5 @@ gc.set_threshold(20_000)
 
 
 def keep_imports() -> None:
-    """What is there by now is searched no more, and stays until the process ends."""
+    """Search no more what exists by now; it stays until the process ends."""
     gc.freeze()

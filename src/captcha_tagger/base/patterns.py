@@ -1,4 +1,4 @@
-"""Regular expressions of the user's, and an end to those that would never come to one."""
+"""The user's regular expressions, with a time limit."""
 
 import re
 from collections.abc import Callable, Iterator

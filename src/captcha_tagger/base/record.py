@@ -1,7 +1,7 @@
-"""How stages and trainings have the record told, without waiting for a store.
+"""How stages and trainings have their results recorded.
 
-They write files and start processes, nothing else: whatever is wrong with a tracking server,
-training never notices. What runs there is `captcha_tagger.tracking.recorder`.
+They write files and start processes that run `captcha_tagger.tracking.recorder`, so training never
+notices what is wrong with a tracking server. Only the last stage waits for it, a minute at most.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""The doubtful command: texts that models doubt which have not seen the image -> corrections.
+"""The doubtful command: texts doubted by models that have not seen the image -> corrections.
 
-They are proposals, to be reviewed: ingest takes what stands in the file.
+These are proposals. Review them: ingest takes whatever the file says.
 """
 
 import sys

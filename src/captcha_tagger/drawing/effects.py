@@ -1,8 +1,8 @@
 """What happens to drawn captchas on their way to a file, a few images at a time.
 
 Layers -> uint8 pixels: the text bends, the layers lie over each other, and the whole loses light,
-resolution and colours. What is drawn per image are the amounts; which of the slower effects happen
-at all is drawn per chunk.
+resolution and colours. The amounts are sampled per image; which of the slower effects happen at all
+is sampled per chunk.
 """
 
 import io
@@ -30,9 +30,9 @@ class Finished(NamedTuple):
 
 
 class Amounts:
-    """Draws one amount per image, shaped to multiply (batch, height, width) or with channels.
+    """Samples one amount per image, shaped to multiply (batch, height, width) or with channels.
 
-    `spread` is the share of each range that is drawn from, around its middle.
+    `spread` is the share of each range, around its middle, that is sampled from.
     """
 
     def __init__(self, batch: int, generator: Random, dims: int = 3, spread: float = 1.0) -> None:

@@ -1,6 +1,6 @@
-"""Where the other processes of a training run: on this machine, or on those of a Ray.
+"""Starts the other processes of a training: on this machine, or on the machines of a Ray cluster.
 
-Each launcher says on which of this machine's addresses they reach this process.
+Each launcher has the address of this machine at which they reach this process.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +58,7 @@ class ProcessLauncher:
 
 
 class TaskLauncher:
-    """Tasks of a Ray, each with as many cores as torch has threads, or with a GPU."""
+    """Tasks of a Ray cluster, each with as many cores as torch has threads, or with a GPU."""
 
     def __init__(self, session: Session, threads: int) -> None:
         self._session, self._threads = session, threads

@@ -1,7 +1,7 @@
 """Everything that is counted from the final model's answers on the validation part.
 
 The answers in data/evaluate/, the held-out texts and the model's card -> the rest of that folder.
-Whatever is as long as the images stays on the disk, but for the numbers of their rows.
+Arrays with one entry per image stay on disk; only row numbers are in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,8 +1,8 @@
-"""What happens to the letters of texts where the params leave it open: `ingest.case: auto`.
+"""Which case the texts get where the params say `ingest.case: auto`.
 
-Names and labels that people typed tell a letter's case where the images do not. Where hardly any
-letter is a capital, and each that is stands small elsewhere, the capital is taken for a slip, and
-the other way round. A set whose case means something holds plenty of both.
+Names and labels that people typed tell a letter's case even where the images do not. If hardly any
+letter is a capital, and each capital also occurs as a small letter, the capitals are taken for
+slips; and the other way round. In a set whose case matters, both are frequent.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""What is known of images beside their names: labels, and corrections of both.
+"""Texts of images that do not come from their names: from a table of labels, or of corrections.
 
-The params of ingest and the names in a source -> KnownTexts, which put it to each file.
+The params of ingest and the names in a source -> KnownTexts, which gives each file its text.
 """
 
 import os

@@ -1,8 +1,9 @@
 """Precision and recall at every threshold, from sorted probs.
 
-Probs and whether each label is there, of any one shape -> scores. What scikit-learn computes; but
-it keeps seven arrays of 64 bits as long as all decisions. Here there are two of 32 bits, and one of
-64 bits as long as the labels that are there; `allocate` makes them, where not in memory.
+Probs and whether each label is there, of any one shape -> scores. They are scikit-learn's, which
+needs seven 64-bit arrays as long as all decisions. This module needs one 32-bit array of that
+length, and two, of 32 and 64 bits, as long as the labels that are there. `allocate` makes them, in
+memory or on disk.
 """
 
 from collections.abc import Iterator

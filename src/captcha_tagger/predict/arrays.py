@@ -1,4 +1,4 @@
-"""Arrays of any usual image type -> encoded images, which then take the same way as files."""
+"""Arrays of any usual image type -> encoded images, which are then treated like files."""
 
 from io import BytesIO
 from typing import Any

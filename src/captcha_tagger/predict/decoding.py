@@ -1,7 +1,7 @@
-"""Encoded images of strangers -> pixels in a model's shape, by processes that do nothing else.
+"""Encoded images from anyone -> pixels in a model's shape, by processes that do nothing else.
 
-What decoding takes is bounded there, which it could not be beside torch: how much a model needs
-nobody knows beforehand.
+These processes have limits on memory and time. The process that runs the model could have no limit
+on memory: nobody knows beforehand how much a model needs.
 """
 
 import atexit
@@ -21,9 +21,9 @@ PORTION_BYTES = 1_000_000  # that are sent at once, to which one image may be ad
 def decode_apart(
     images: Iterable[bytes | InputError], shape: Shape
 ) -> Iterator[Pixels | InputError]:
-    """The pixels of each image, or why it cannot be used: it may crash its decoder, too.
+    """The pixels of each image, or why it cannot be used, which may be that it crashes its decoder.
 
-    What is no image but an error is passed on.
+    Errors among the images are passed on.
     """
     function = partial(_decode, shape=shape)
     for portion in _in_portions(images):

@@ -1,7 +1,7 @@
-"""What a process has started, and what that has started in turn, does not outlive it.
+"""Processes that a process has started, and their children, do not outlive it.
 
-A guard waits at the other end of a pipe that closes with the process, even one that is killed, and
-then kills whoever has the process's word in the environment.
+A guard waits at the other end of a pipe, which closes when the process ends, even if it is killed.
+The guard then kills every process whose environment holds its word.
 
 python -m captcha_tagger.sweep.guard WORD
 """

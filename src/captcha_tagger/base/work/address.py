@@ -1,6 +1,6 @@
-"""Which Ray the work goes to, if any: `compute.cluster` of params.yaml.
+"""Which Ray cluster gets the work, if any: `compute.cluster` of params.yaml.
 
-No stage depends on it, as `compute.workers`: who computes changes no bit.
+No stage depends on it, like `compute.workers`: where the work is done changes no bit.
 """
 
 import os
