@@ -1,4 +1,4 @@
-"""Which tests read the repository's own params.yaml, in which anything may stand."""
+"""Notes when the repository's own params.yaml is read: no test may rely on its values."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ read: list[str] = []
 
 
 def watch() -> None:
-    """From now on `read` has a line each time that this process opens the file."""
+    """From now on, `read` gets an entry each time this process opens the file."""
     sys.addaudithook(_note)
 
 

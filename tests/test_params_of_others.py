@@ -1,6 +1,6 @@
-"""The tests start from params of their own: whatever stands in params.yaml, they pass.
+"""The tests use params of their own, so that they pass whatever params.yaml says.
 
-No test opens the file itself but those that are marked; conftest.py sees to that.
+Only tests that are marked open that file; conftest.py makes sure of it.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Where a command is told to write: files of another kind, devices, links, places that are none."""
+"""Output paths: files of another kind, devices, links, places where nothing can be written."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One Ray a module, as starting it takes seconds."""
+"""One Ray session per test module, since starting one takes seconds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def many_tasks(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Ingest takes the session of these tests, and even a few images there."""
+    """Ingest uses the session of these tests, even for a few images."""
 
     @contextmanager
     def lend(_: str) -> Iterator[Session]:

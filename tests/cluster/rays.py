@@ -1,6 +1,6 @@
-"""Whether there is a Ray to test with, and one of two machines.
+"""Whether Ray is installed, and a Ray cluster of two nodes on this machine.
 
-Importing it here would settle how it authenticates.
+Ray is not imported at the top: that would settle how it authenticates.
 """
 
 import os

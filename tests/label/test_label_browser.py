@@ -1,4 +1,4 @@
-"""The label command in a real browser: keyboard alone, killed, and on where it was."""
+"""The label command in a real browser: by keyboard alone; killed, and resumed where it was."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Whatever an image does to its decoder, the one who asked goes on."""
+"""Whatever an image does to its decoder, the caller survives."""
 
 import os
 import shutil

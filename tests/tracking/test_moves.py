@@ -1,4 +1,4 @@
-"""Whose addresses follow a repository to another place, in a real store."""
+"""Which addresses in a real store follow a repository that is moved: its own, and no others."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def go_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_experiment_of_any_name_follows(
     root: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that MLFLOW_EXPERIMENT_NAME names stayed, and new artifacts went to the old place."""
+    """Where MLFLOW_EXPERIMENT_NAME named it, new artifacts went to the old place."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
     record_workspace()
     moved = go_to(root.rename(root.with_name("moved")), monkeypatch)
@@ -62,7 +62,7 @@ def test_a_copy_has_its_own_artifacts(root: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_addresses_of_others_stay(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Those of any experiment whose name began as ours were lost, in an object store, too."""
+    """Those of experiments whose names begin like ours were lost, even in an object store."""
     shared = root.with_name("shared") / "mlruns"
     shared.mkdir(parents=True)
     others = {
