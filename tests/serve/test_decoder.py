@@ -1,6 +1,3 @@
-import os
-import signal
-
 import pytest
 
 from captcha_tagger.base.errors import InputError
@@ -15,9 +12,8 @@ SHAPE = Shape(1, 20, 40)
 def test_one_of_several_images_that_cannot_be_used_is_named() -> None:
     with DecodingProcess(max_pixels=10_000, max_seconds=60) as process:
         decoder = Decoder(SHAPE, process)
-        os.kill(process.pid, signal.SIGKILL)
-        with pytest.raises(InputError, match="image 0: damaged image: it crashes its decoder"):
-            decoder.decode([png(0), png(1)])
+        with pytest.raises(InputError, match="^image 1: damaged image"):
+            decoder.decode([png(0), png(1)[:50]])
         assert [pixels.shape for pixels in decoder.decode([png(0), png(1)])] == [SHAPE] * 2
 
 
