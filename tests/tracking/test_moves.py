@@ -69,6 +69,7 @@ def test_the_addresses_of_others_stay(
         "captcha-tagger in a bucket": "s3://bucket/mlruns",
         "captcha-tagger elsewhere": "file:///srv/artifacts",
         "shared": shared.as_uri(),
+        "beyond looking at": f"file:///{'x' * 300}/artifacts",
     }
     client = store.connect(create=True)
     for name, location in others.items():

@@ -30,8 +30,8 @@ def artifact_location() -> str:
 def follow_move() -> None:
     """Let the addresses in mlflow.db follow the repository, and say so.
 
-    A store that the environment names is left alone, and so is every address that
-    `artifact_location` has not made.
+    A store that the environment names is left alone. Of the addresses, those of a folder `mlruns`
+    follow that is gone, or that stands in a repository, of which this one is a copy.
     """
     database, here = root_folder() / "mlflow.db", artifact_location()
     if "MLFLOW_TRACKING_URI" in os.environ or not database.exists():
@@ -48,7 +48,8 @@ def follow_move() -> None:
 def _is_of_a_repository(address: str) -> bool:
     """Whether it names the artifacts of a repository that is gone, or that was copied."""
     folder = Path(url2pathname(urlsplit(address).path))
-    is_left = folder.exists() and not (folder.parent / "dvc.yaml").exists()
+    is_there = os.path.exists(folder)  # noqa: PTH110, Path.exists raises where it may not look
+    is_left = is_there and not (folder.parent / "dvc.yaml").exists()
     return folder.name == ARTIFACTS and not is_left
 
 
