@@ -60,6 +60,17 @@ def test_a_source_of_which_git_knows_a_part_is_said(
     assert said.endswith("for them, `git add` it\n")
 
 
+def test_a_part_that_dvc_does_not_know_is_said_beside_those_that_it_does(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dvc_file(Path("mine/deep.dvc"))
+    Path("mine/new.png").touch()
+    check()
+    said = capsys.readouterr().err
+    assert "ingest.source: mine/new.png is known neither to Git nor to DVC" in said
+    assert said.endswith("for them, `dvc add` it\n")
+
+
 def test_a_dvc_file_that_git_does_not_know_is_no_help(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

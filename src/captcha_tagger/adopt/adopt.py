@@ -116,15 +116,16 @@ def name_path(path: Path | str) -> str:
 def track(path: Path) -> None:
     """Let Git or DVC know a path inside the repository, so that every copy of it has the path.
 
-    InputError where Git knows some of its files, so that DVC takes none.
+    InputError where they know some of its files, so that DVC cannot take the whole.
     """
     keeping = read_keeping(Path.cwd(), path)
     if keeping is None or keeping.missing is None:
         return
-    if keeping.in_git:
+    if keeping.keeper:
+        rather = f", or git rm -r --cached {shlex.quote(str(path))} and adopt again"
         raise InputError(
-            f"{escape(keeping.missing)}: not known to Git, as other files of {path} are; git add "
-            f"it, or git rm -r --cached {shlex.quote(str(path))} and adopt again"
+            f"{escape(keeping.missing)}: known neither to Git nor to DVC, as other files of {path} "
+            f"are; {keeping.keeper} add it{rather if keeping.keeper == 'git' else ''}"
         )
     if path.is_file() and path.suffix.lower() in TABLES and _git("add", "--", str(path)):
         return

@@ -41,8 +41,8 @@ def check() -> None:
 def _warn_of_untracked(key: str, path: Path) -> None:
     keeping = read_keeping(Path.cwd(), path)
     if keeping and keeping.missing:
-        lacking = escape(keeping.missing) if keeping.in_git else path
-        advice = "`git add` it" if keeping.in_git else _advise(key, path)
+        lacking = escape(keeping.missing) if keeping.keeper else path
+        advice = f"`{keeping.keeper} add` it" if keeping.keeper else _advise(key, path)
         print(
             f"captcha-tagger check: {key}: {lacking} is known neither to Git nor to DVC, so that "
             f"`dvc exp run --temp` and `--queue` would not find it; for them, {advice}",

@@ -4,18 +4,18 @@ A copy of the repository has what they keep, and nothing else.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from captcha_tagger.source.limits import refuse_name
 from captcha_tagger.tracking.git import read_git
 
 
 class Keeping(NamedTuple):
-    """The paths by which DVC keeps it, whole or in parts; whether Git knows a file of it; and the
-    first path of it that neither keeps, None where they keep all images."""
+    """The paths by which DVC keeps it, whole or in parts; who keeps what is kept, if any of it is;
+    and the first path of it that neither keeps, None where they keep all images."""
 
     in_dvc: list[str]
-    in_git: bool
+    keeper: Literal["git", "dvc"] | None
     missing: str | None
 
 
@@ -26,16 +26,19 @@ def read_keeping(root: Path, path: Path | str) -> Keeping | None:
         return None
     inside = place.relative_to(top)
     above = [f"{one}.dvc" for one in (inside, *inside.parents[:-1])]
-    if (known := _list_files(root, str(inside), *above)) is None:
+    if (known := _list_files(root, "--", str(inside), *above)) is None:
         return None
     if not known:
-        return Keeping([], False, str(inside))
+        return Keeping([], None, str(inside))
     in_dvc = [name.removesuffix(".dvc") for name in known if name.endswith(".dvc")]
     if any(name in above for name in known):
-        return Keeping(in_dvc, False, None)
-    others = _list_files(root, "--others", str(inside)) or []  # ignored ones, too
+        return Keeping(in_dvc, "dvc", None)
+    others = _list_files(root, "--others", "--", str(inside)) or []  # ignored ones, too
     unkept = (name for name in others if not _is_within(name, in_dvc))
-    return Keeping(in_dvc, True, next((name for name in unkept if refuse_name(name) is None), None))
+    missing = next((name for name in unkept if refuse_name(name) is None), None)
+    # With each part, DVC lets Git know a .dvc file and a .gitignore.
+    in_git = not in_dvc or any(not name.endswith((".dvc", ".gitignore")) for name in known)
+    return Keeping(in_dvc, "git" if in_git else "dvc", missing)
 
 
 def _is_within(name: str, places: list[str]) -> bool:
