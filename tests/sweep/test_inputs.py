@@ -104,10 +104,10 @@ def test_a_source_that_nobody_keeps_is_read_where_it_lies(
         name_source(project, source)
     paths = check_inputs(project.root, find_inputs(project.root, [{}]))
     assert paths == [source]
-    before = identify_inputs(project.root, paths, 100)
-    assert identify_inputs(project.root, paths, 100) == before
+    before = identify_inputs(project.root, paths)
+    assert identify_inputs(project.root, paths) == before
     (project.root / source / "new.png").touch()
-    assert identify_inputs(project.root, paths, 100) != before
+    assert identify_inputs(project.root, paths) != before
 
 
 def test_what_the_trials_name_is_looked_at_and_nothing_else(project: Project) -> None:
@@ -119,6 +119,15 @@ def test_what_the_trials_name_is_looked_at_and_nothing_else(project: Project) ->
     assert not {"captchas", "nowhere"} & set(paths)
 
 
+def test_what_dvc_fetches_for_a_stage_of_the_users_own_is_passed_over(project: Project) -> None:
+    """It was taken for an address of ours, and refused."""
+    yaml = YAML()
+    pipeline = yaml.load(project.root / "dvc.yaml")
+    pipeline["stages"]["own"] = {"cmd": "true", "deps": ["https://example.com/faces.zip"]}
+    yaml.dump(pipeline, project.root / "dvc.yaml")
+    assert not any("://" in path for path in find_inputs(project.root, [{}]))
+
+
 def test_what_a_store_holds_is_known_again(
     project: Project, tmp_path: Path, buckets: Buckets
 ) -> None:
@@ -126,16 +135,16 @@ def test_what_a_store_holds_is_known_again(
     name_source(project, address)
     paths = check_inputs(project.root, find_inputs(project.root, [{}]))
     assert paths == [address]
-    before = identify_inputs(project.root, paths, 100)
-    assert identify_inputs(project.root, paths, 100) == before
+    before = identify_inputs(project.root, paths)
+    assert identify_inputs(project.root, paths) == before
     buckets.put(f"{address}/new.png", b"")
-    assert identify_inputs(project.root, paths, 100) != before
+    assert identify_inputs(project.root, paths) != before
 
 
 def test_no_trial_begins_once_the_data_has_changed(tmp_path: Path) -> None:
     """Of one sweep, some had learned from other images."""
     fill_folder(tmp_path / "captchas")
-    identify = partial(identify_inputs, tmp_path, ["captchas"], 100)
+    identify = partial(identify_inputs, tmp_path, ["captchas"])
     run = run_on(identify(), identify, lambda _: Outcome(1.0, {"exact_set": 1.0}))
     trial = make_trial(tmp_path, 1, {})
     assert run(trial).scores

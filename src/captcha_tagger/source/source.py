@@ -6,6 +6,7 @@ What would hang, fill memory or leave the source is not read.
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,13 +74,13 @@ def open_source(
         yield opened
 
 
-def identify_source(source: Path | str, max_files: int) -> str:
+def identify_source(source: Path | str) -> str:
     """A word that changes when a file or a folder's files do: by names, sizes and times of change,
     or by a store's own checksums. Nothing is read; InputError as of `open_source`."""
     if not is_address(source):
-        return _fingerprint_all(Path(source), max_files).hex()
+        return _fingerprint_all(Path(source), sys.maxsize).hex()
     store = open_store(str(source))
-    return store.identify() if store.is_file() else store.list_objects(max_files).digest.hex()
+    return store.identify() if store.is_file() else store.list_objects(sys.maxsize).digest.hex()
 
 
 @contextmanager

@@ -144,6 +144,11 @@ def is_address(source: Path | str) -> bool:
     return "://" in str(source)  # of which a Path would make one slash
 
 
+def is_store(path: str) -> bool:
+    """Whether it is an address that `open_store` takes; DVC takes others, too."""
+    return ADDRESS.fullmatch(path) is not None
+
+
 def open_store(address: str) -> Store:
     """The store of an address; InputError when it is none, or a package is missing."""
     match = ADDRESS.fullmatch(address)

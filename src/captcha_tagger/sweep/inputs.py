@@ -12,7 +12,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.settings import PARAMS, read_params
 from captcha_tagger.base.shown import escape
 from captcha_tagger.source.source import identify_source
-from captcha_tagger.source.store import is_address
+from captcha_tagger.source.store import is_store
 from captcha_tagger.sweep.driver import Runner, run_dvc
 from captcha_tagger.sweep.plan import Settings, change
 from captcha_tagger.sweep.trial import Outcome, Trial
@@ -34,7 +34,7 @@ def find_inputs(root: Path, trials: Iterable[Settings]) -> list[str]:
     return sorted(
         path
         for path in paths
-        if not path.startswith(CODE) and (is_address(path) or (root / path).exists())
+        if not path.startswith(CODE) and (is_store(path) or (root / path).exists())
     )
 
 
@@ -43,14 +43,14 @@ def check_inputs(root: Path, paths: Iterable[str]) -> list[str]:
     workspace."""
     in_dvc, where_they_lie = list[str](), list[str]()
     for path in paths:
-        keeping = None if is_address(path) else read_keeping(root, path)
-        if keeping is None or (keeping.missing and not keeping.in_git):
+        keeping = None if is_store(path) else read_keeping(root, path)
+        if keeping is None or keeping.keeper is None:
             where_they_lie.append(path)
             continue
         if keeping.missing:
             raise InputError(
                 f"{escape(keeping.missing)}: known neither to Git nor to DVC, as other files of "
-                f"{path} are, and a trial runs in a clone; git add it"
+                f"{path} are, and a trial runs in a clone; {keeping.keeper} add it"
             )
         in_dvc += keeping.in_dvc
     for path in _find_changed(root, in_dvc):
@@ -60,10 +60,10 @@ def check_inputs(root: Path, paths: Iterable[str]) -> list[str]:
     return where_they_lie
 
 
-def identify_inputs(root: Path, paths: Iterable[str], max_files: int) -> dict[str, str]:
+def identify_inputs(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """A word for each that changes when its content does."""
-    places = {path: path if is_address(path) else root / path for path in paths}
-    return {path: identify_source(place, max_files) for path, place in places.items()}
+    places = {path: path if is_store(path) else root / path for path in paths}
+    return {path: identify_source(place) for path, place in places.items()}
 
 
 def run_on(data: dict[str, str], identify: Callable[[], dict[str, str]], run: Runner) -> Runner:

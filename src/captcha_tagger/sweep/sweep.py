@@ -17,8 +17,7 @@ from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import lock_file, read_json, write_json
 from captcha_tagger.base.places import state_folder
 from captcha_tagger.base.work.session import open_session
-from captcha_tagger.params import load_params
-from captcha_tagger.source.store import is_address
+from captcha_tagger.source.store import is_store
 from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
 from captcha_tagger.sweep.inputs import CODE, check_inputs, find_inputs, identify_inputs, run_on
 from captcha_tagger.sweep.plan import Settings
@@ -45,8 +44,7 @@ def sweep(
     """
     root = Path.cwd()
     baseline, patch = _read_baseline(root)
-    inputs, max_files = find_inputs(root, values), load_params().ingest.max_files
-    data = identify_inputs(root, check_inputs(root, inputs), max_files)
+    data = identify_inputs(root, check_inputs(root, find_inputs(root, values)))
     changes = {"changes": hashlib.sha256(patch).hexdigest(), "data": data}
     plan: dict[str, Any] = {"baseline": baseline, **changes, **proposals.plan}
     name = name or f"sweep-{hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:8]}"
@@ -63,7 +61,7 @@ def sweep(
         print(f"{name}: {proposals.total} trials, {done} of them done", flush=True)
         if done == proposals.total:
             return 0
-        links = [path for path in inputs if not (is_address(path) or Path(path).is_absolute())]
+        links = [path for path in data if not (is_store(path) or Path(path).is_absolute())]
         cache = Path(root, run_dvc(root, "cache", "dir").strip())
 
         def make_trial(number: int, settings: Settings) -> Trial:
@@ -81,7 +79,7 @@ def sweep(
             )
 
         with _open_runner(address) as (run, machines):
-            on_data = run_on(data, partial(identify_inputs, root, data, max_files), run)
+            on_data = run_on(data, partial(identify_inputs, root, list(data)), run)
             return Driver(proposals, name, make_trial).run_all(on_data, jobs or machines)
 
 
