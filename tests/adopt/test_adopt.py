@@ -145,6 +145,9 @@ def test_a_table_of_the_columns_in_params_is_taken(project: Project) -> None:
     project.set_params(ingest={"label_columns": ["picture", "solution"]})
     adopt(Path("mine"), dry_run=False, labels=table)
     assert load_params().ingest.label_columns == ["picture", "solution"]
+    table.write_text(TABLE.replace("file,text", "Id,Label"))
+    adopt(Path("mine"), dry_run=False, labels=table)
+    assert load_params().ingest.label_columns == ["Id", "Label"]
 
 
 def test_corrections_of_these_names_are_told(
@@ -250,7 +253,7 @@ def test_a_folder_of_which_git_knows_a_part_is_not_adopted(project: Project) -> 
     first, *_ = sorted(fill_folder(project.root / "captchas").iterdir())
     project.run("git", "add", str(first))
     before = Path("params.yaml").read_bytes()
-    with pytest.raises(InputError, match=r"captchas/.*: not known to Git, .* of captchas are; git"):
+    with pytest.raises(InputError, match=r"captchas/.*: known neither .* of captchas are; git add"):
         adopt(Path("captchas"), dry_run=False)
     assert Path("params.yaml").read_bytes() == before
     project.run("git", "rm", "-rq", "--cached", "captchas")

@@ -68,6 +68,16 @@ def test_columns_of_the_users_own_stay(tmp_path: Path) -> None:
     assert (new["File"], new["text"], new["reviewer"]) == ("ab1.png", "ab7", "")
 
 
+def test_columns_stay_where_there_is_no_row_yet(tmp_path: Path) -> None:
+    """As the table is shipped, a header alone."""
+    out = tmp_path / "corrections.csv"
+    out.write_text("file,text,why,reviewer\n")
+    append_candidates(out, [], 1)
+    assert out.read_text() == "file,text,why,reviewer\n"
+    append_candidates(out, CANDIDATES[:1], 1)
+    assert out.read_text().startswith("file,text,why,reviewer\nab1.png,ab7,")
+
+
 def test_what_is_unclear_takes_no_place_of_a_text(tmp_path: Path) -> None:
     """With a head that reads no texts, twenty images without a suggestion left room for none."""
     out = tmp_path / "corrections.csv"

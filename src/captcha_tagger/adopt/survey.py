@@ -30,6 +30,7 @@ from captcha_tagger.report.plots.figures import draw_samples
 from captcha_tagger.source.decoding import FORMATS
 from captcha_tagger.source.limits import refuse_name
 from captcha_tagger.source.source import Source
+from captcha_tagger.source.table import read_columns
 
 PATTERNS = (  # the first of equals wins
     r"(?P<text>.+?)(?:[-_.]\d+)?",
@@ -75,8 +76,9 @@ def match_table(table: Path, images: Sequence[str], own: Sequence[str]) -> Match
     """Compare a table with the images; InputError when it has neither the user's own columns nor
     such as are usual."""
     first, second = own
-    choices = COLUMNS if (first, second) in COLUMNS else ((first, second), *COLUMNS)
-    for columns in choices:
+    present = {column.lower() for column in read_columns(table)}
+    has_own = (first, second) not in COLUMNS and present >= {first.lower(), second.lower()}
+    for columns in ((first, second), *COLUMNS) if has_own else COLUMNS:
         try:
             labels = read_labels(table, columns, images)
         except InputError as error:

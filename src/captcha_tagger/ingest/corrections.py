@@ -11,7 +11,7 @@ from typing import NamedTuple
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import write_table
 from captcha_tagger.data.labels import Case, clean_text
-from captcha_tagger.source.table import find_columns, iterate_lines
+from captcha_tagger.source.table import find_columns, iterate_lines, read_columns
 
 COLUMNS = ("file", "text", "why")
 DROP = "drop"
@@ -58,7 +58,7 @@ def check_files(
 def append_corrections(path: Path, new: dict[str, Correction]) -> None:
     """Add rows to a table that may have more columns; what stands in it stays."""
     rows = [cells for _, cells in iterate_lines(path)] if path.exists() else []
-    columns = list(rows[0] if rows else COLUMNS)
+    columns = (read_columns(path) if path.exists() else []) or list(COLUMNS)
     names = find_columns(str(path), columns, COLUMNS)
     rows += [dict(zip(names, (file, *each), strict=True)) for file, each in new.items()]
     write_table(path, columns, ([row.get(column, "") for column in columns] for row in rows))

@@ -6,6 +6,7 @@ Takes a byte order mark, commas, semicolons or tabs, and gives back what `write_
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -25,16 +26,20 @@ class NumberedRow(NamedTuple):
 
 def iterate_lines(path: Path) -> Iterator[NumberedRow]:
     """Yield the rows one by one; a file without any is no error, one that is no table is."""
-    if not path.is_file() or not is_stored(path):
-        raise InputError(f"{path}: no such file")
     iterate = _iterate_json if path.suffix.lower() in JSON_ENDINGS else _iterate_csv
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from iterate(file, path)
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8; save it as UTF-8") from None
-    except csv.Error as error:
-        raise InputError(f"{path}: not readable as CSV: {error}") from None
+    with _open_table(path) as file:
+        yield from iterate(file, path)
+
+
+def read_columns(path: Path) -> list[str]:
+    """The names of the columns, also where there is no row; of JSON lines, those of the first.
+
+    InputError as of `iterate_lines`.
+    """
+    if path.suffix.lower() in JSON_ENDINGS:
+        return next((list(row.cells) for row in iterate_lines(path)), [])
+    with _open_table(path) as file:
+        return _read_header(file)[0]
 
 
 def find_columns(where: str, columns: Iterable[str], *choices: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,10 +51,21 @@ def find_columns(where: str, columns: Iterable[str], *choices: tuple[str, ...]) 
     raise InputError(f"{where}: has the columns {', '.join(columns)}, not {', '.join(choices[0])}")
 
 
+@contextmanager
+def _open_table(path: Path) -> Iterator[TextIO]:
+    if not path.is_file() or not is_stored(path):
+        raise InputError(f"{path}: no such file")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8; save it as UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not readable as CSV: {error}") from None
+
+
 def _iterate_csv(file: TextIO, path: Path) -> Iterator[NumberedRow]:
-    header = file.readline()
-    delimiter = max(DELIMITERS, key=header.count)
-    columns = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter), [])]
+    columns, delimiter = _read_header(file)
     if twice := [name for name in columns if name and columns.count(name) > 1]:
         raise InputError(f"{path}:1: two columns are called {twice[0]!r}; rename one")
     reader = csv.reader(file, delimiter=delimiter, strict=True)  # an open quote hides all rows
@@ -63,6 +79,14 @@ def _iterate_csv(file: TextIO, path: Path) -> Iterator[NumberedRow]:
             )
         cells += [""] * (len(columns) - len(cells))
         yield NumberedRow(number, dict(zip(columns, map(_restore, cells), strict=True)))
+
+
+def _read_header(file: TextIO) -> tuple[list[str], str]:
+    """The names of the columns, and what stands between them."""
+    header = file.readline()
+    delimiter = max(DELIMITERS, key=header.count)
+    cells = next(csv.reader([header], delimiter=delimiter), [])
+    return [cell.strip() for cell in cells], delimiter
 
 
 def _iterate_json(file: TextIO, path: Path) -> Iterator[NumberedRow]:
