@@ -132,7 +132,9 @@ def test_one_that_cannot_learn_from_a_single_position_is_refused() -> None:
     Tagger(card).train()(pixels[:1])  # two positions
     model = Tagger(card.model_copy(update={"width": 24})).train()
     model(pixels[..., :24])
-    with pytest.raises(InputError, match="mobilenet_v3_small needs larger images than 24x24"):
+    with pytest.raises(
+        InputError, match="mobilenet_v3_small sees one position of an image of 24x24"
+    ):
         model(pixels[:1, ..., :24])
 
 

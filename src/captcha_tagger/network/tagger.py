@@ -14,6 +14,8 @@ from captcha_tagger.network.backbones import build_backbone
 from captcha_tagger.network.card import ModelCard
 from captcha_tagger.network.heads import ConcatHead, CtcHead, HeadAnswer, NoisyOrHead
 
+NO_VARIANCE = "Expected more than 1 value per channel"  # torch's BatchNorm, in training
+
 Head = CtcHead | NoisyOrHead | ConcatHead
 
 
@@ -36,11 +38,13 @@ class Tagger(nn.Module):
         normalized = normalize(pixels).contiguous(memory_format=torch.channels_last)
         try:
             return self.backbone(normalized)
-        except ValueError:  # of a BatchNorm to which one image shows one position: no variance
+        except ValueError as error:
+            if NO_VARIANCE not in str(error):
+                raise
             raise InputError(
-                f"backbone.architecture: {self.card.architecture.name} needs larger images than "
-                f"{self.card.width}x{self.card.height} to learn from one alone; choose another, or "
-                "a larger ingest.height or fine_tune.batch_size"
+                f"backbone.architecture: {self.card.architecture.name} sees one position of an "
+                f"image of {self.card.width}x{self.card.height}, and can learn nothing from one "
+                "alone; choose another, a larger ingest.height, or fewer fine_tune.shards"
             ) from None
 
     def forward(self, pixels: Tensor) -> Tensor:
