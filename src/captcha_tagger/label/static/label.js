@@ -86,7 +86,7 @@
     }));
   }
 
-  const STEPS = ["Enter", "ArrowUp", "ArrowDown"];
+  const ONWARD = ["Enter", "ArrowDown"];
   const skip = () => step("answer", { number: state.number });
   const back = () => step("back", {});
 
@@ -99,8 +99,8 @@
   byId("return").addEventListener("click", back);
   addEventListener("keydown", (event) => {
     if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
-    // A key that is held down must not answer images that nobody has seen.
-    if (event.repeat && STEPS.includes(event.key)) event.preventDefault();
+    // A key that is held down must not pass images that nobody has seen.
+    if (event.repeat && ONWARD.includes(event.key)) event.preventDefault();
     else if (event.key === "ArrowUp") back();
     else if (event.key === "ArrowDown" && state?.number !== null) skip();
     else return;
