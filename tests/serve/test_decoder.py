@@ -12,7 +12,7 @@ SHAPE = Shape(1, 20, 40)
 def test_one_of_several_images_that_cannot_be_used_is_named() -> None:
     with DecodingProcess(max_pixels=10_000, max_seconds=60) as process:
         decoder = Decoder(SHAPE, process)
-        with pytest.raises(InputError, match="^image 1: damaged image"):
+        with pytest.raises(InputError, match=r"^image 1: damaged image"):
             decoder.decode([png(0), png(1)[:50]])
         assert [pixels.shape for pixels in decoder.decode([png(0), png(1)])] == [SHAPE] * 2
 

@@ -10,6 +10,7 @@ from captcha_tagger.backbone.weights import random_weights
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.manifest import Row
+from captcha_tagger.drawing.kaggle import HEIGHT
 from captcha_tagger.network.backbone_folder import (
     BackboneCard,
     backbone_weights,
@@ -17,7 +18,7 @@ from captcha_tagger.network.backbone_folder import (
 )
 from captcha_tagger.network.heads import EVIDENCE
 from captcha_tagger.training.params import TrainHead
-from captcha_tagger.training.start import start_tagger
+from captcha_tagger.training.start import DRAWN_HEIGHT, start_tagger
 from tests.conftest import make_arrays, make_card, make_tagger
 
 PARAMS = TrainHead(
@@ -54,6 +55,10 @@ def save_random(folder: Path) -> None:
     architecture = make_card().architecture
     card = BackboneCard(architecture=architecture, source="random", alphabet=[])
     save_backbone(card, random_weights(architecture, 0), folder)
+
+
+def test_the_height_that_is_advised_is_that_of_the_drawings() -> None:
+    assert DRAWN_HEIGHT == HEIGHT
 
 
 def test_known_labels_keep_what_the_pretraining_learned(tmp_path: Path) -> None:
