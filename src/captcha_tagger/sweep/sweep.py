@@ -16,6 +16,7 @@ from typing import Any
 from captcha_tagger.base.errors import InputError
 from captcha_tagger.base.files import lock_file, read_json, write_json
 from captcha_tagger.base.places import state_folder
+from captcha_tagger.base.settings import read_params
 from captcha_tagger.base.work.session import open_session
 from captcha_tagger.source.store import is_store
 from captcha_tagger.sweep.driver import Driver, Runner, run_dvc
@@ -44,6 +45,7 @@ def sweep(
     """
     root = Path.cwd()
     baseline, patch = _read_baseline(root)
+    _check_lock(root / "dvc.lock")
     data = identify_inputs(root, check_inputs(root, find_inputs(root, values)))
     changes = {"changes": hashlib.sha256(patch).hexdigest(), "data": data}
     plan: dict[str, Any] = {"baseline": baseline, **changes, **proposals.plan}
@@ -81,6 +83,12 @@ def sweep(
         with _open_runner(address) as (run, machines):
             on_data = run_on(data, partial(identify_inputs, root, list(data)), run)
             return Driver(proposals, name, make_trial).run_all(on_data, jobs or machines)
+
+
+def _check_lock(path: Path) -> None:
+    """InputError where it is damaged, and every trial would fail over it."""
+    if path.exists():
+        read_params(path)
 
 
 @contextmanager
