@@ -8,19 +8,10 @@ from captcha_tagger.commands.lr_find import HIGHEST, LOWEST, find_rate
 from captcha_tagger.data.dataset import Dataset
 from captcha_tagger.data.manifest import Row
 from captcha_tagger.engine.compute import Machine
-from captcha_tagger.training.params import TrainHead
 from tests.conftest import VOCABULARY, make_arrays, make_tagger
+from tests.training.test_start import PARAMS as HEAD_PARAMS
 
-PARAMS = TrainHead(
-    head="ctc",
-    epochs=1,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    augment=False,
-    shards=1,
-    seed=0,
-)
+PARAMS = HEAD_PARAMS.model_copy(update={"batch_size": 8})
 
 
 @pytest.fixture
